@@ -1,0 +1,1 @@
+"""How each PMS is spoken to."""

@@ -1,0 +1,195 @@
+"""The contract between Ringnote and a PMS: what a connector takes, gives and declares.
+
+Delivery, sync and match call it, never inside a database transaction. Every method raises the
+ConnectorError tree of `errors.py` and nothing else; no message carries a client's detail or a secret.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import ClassVar
+
+from ..http import Http
+
+
+class Kind(StrEnum):
+    """What is looked for by reference."""
+
+    NOTE = "note"
+    TASK = "task"
+
+
+@dataclass(frozen=True, slots=True)
+class Phone:
+    """A phone number as the PMS keeps it, unread, with the label it has there."""
+
+    number: str
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PmsClient:
+    """A client as the PMS tells it. `is_deleted` ones carry at least their id."""
+
+    id: str
+    name: str
+    phones: tuple[Phone, ...] = ()
+    patients: tuple[str, ...] = ()
+    updated_at: datetime | None = None
+    is_deleted: bool = False
+    merged_into: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClientPage:
+    """One page of a sync. `cursor` resumes after it; it is JSON-ready and opaque to the caller."""
+
+    clients: tuple[PmsClient, ...]
+    cursor: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A call note or a text transcript, as it should stand on a client's record.
+
+    `body` ends with a line that holds `reference`. `is_transcript` lets a PMS that has a place of
+    its own for texts use it.
+    """
+
+    client_id: str
+    title: str
+    body: str
+    occurred_at: datetime
+    reference: str
+    is_transcript: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A task as it should stand. `assignee` is the PMS's own id or name of a user, '' for nobody."""
+
+    client_id: str
+    title: str
+    body: str
+    due_at: datetime
+    reference: str
+    assignee: str = ""
+    is_done: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Where a create ended up. `was_there`: the PMS answered from the key, so it holds what an
+    earlier try sent, which an update must follow if the entry has moved on since."""
+
+    pms_id: str
+    was_there: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TaskStatus:
+    """How a task stands in the PMS."""
+
+    is_done: bool
+    closed_by: str = ""
+    closed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a PMS can do. Whatever is False has a fallback in `delivery` or `directory`."""
+
+    search_by_phone: bool = False
+    delta_sync: bool = False
+    update_note: bool = False
+    delete_note: bool = False
+    tasks: bool = False
+    read_tasks: bool = False
+    delete_task: bool = False
+    idempotency_key: bool = False
+    find_by_reference: bool = False
+    max_title: int | None = None
+    """Characters; None where no limit is known."""
+    max_body: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting or secret of a connector, as `ringnote connect` asks for it."""
+
+    name: str
+    help: str
+    is_secret: bool = False
+    is_required: bool = True
+    default: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """What `check` found: the account's name in the PMS and what it may not do, in words."""
+
+    account: str
+    missing: tuple[str, ...] = field(default=())
+
+
+class Connector(ABC):
+    """One PMS's dialect. An instance belongs to one connection and is used by many threads."""
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    settings: ClassVar[tuple[Setting, ...]]
+    capabilities: ClassVar[Capabilities]
+
+    @abstractmethod
+    def __init__(self, settings: Mapping[str, str], secrets: Mapping[str, str], http: Http) -> None:
+        """Raises ConfigError for values that cannot work; does not touch the network."""
+
+    @abstractmethod
+    def check(self) -> CheckResult:
+        """Sign in and read, writing nothing."""
+
+    @abstractmethod
+    def find_clients(self, number: str) -> list[PmsClient]:
+        """Clients that have this number (E.164), whatever spelling the PMS keeps it in."""
+
+    @abstractmethod
+    def iter_clients(self, cursor: Mapping[str, str] | None) -> Iterator[ClientPage]:
+        """Pages of all clients, or of those changed or deleted since `cursor`."""
+
+    @abstractmethod
+    def create_note(self, note: Note, key: str) -> Written:
+        """Write a note once for `key`, where the PMS can."""
+
+    @abstractmethod
+    def update_note(self, pms_id: str, note: Note) -> None:
+        """Replace a note's title and body. RecordGone if it was deleted there."""
+
+    @abstractmethod
+    def delete_note(self, pms_id: str) -> None:
+        """Remove a note; one that is gone already is no error."""
+
+    @abstractmethod
+    def create_task(self, task: Task, key: str) -> Written:
+        """Write a task once for `key`, where the PMS can."""
+
+    @abstractmethod
+    def get_task(self, pms_id: str) -> TaskStatus:
+        """How it stands. RecordGone if it was deleted there."""
+
+    @abstractmethod
+    def update_task(self, pms_id: str, task: Task) -> None:
+        """Replace a task's title, body, due time and assignee, leaving its status alone."""
+
+    @abstractmethod
+    def complete_task(self, pms_id: str) -> None:
+        """Mark a task done; one that is done already is no error."""
+
+    @abstractmethod
+    def delete_task(self, pms_id: str) -> None:
+        """Remove a task; one that is gone already is no error."""
+
+    @abstractmethod
+    def find_by_reference(self, kind: Kind, client_id: str, reference: str) -> str | None:
+        """The PMS's id of what was written under `reference`, or None if it certainly was not."""

@@ -1,0 +1,124 @@
+"""The database: engine, transactions and its clock, on SQLite and PostgreSQL alike."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session, sessionmaker
+
+from .clock import Clock, utc_now
+
+SQLITE_BUSY_SECONDS = 15
+POSTGRES_CONNECT_SECONDS = 2
+
+
+class UtcDateTime(sa.TypeDecorator[datetime]):
+    """An aware datetime in UTC; a naive one is refused."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise TypeError("a naive datetime has no place in the database")
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: Any, dialect: sa.Dialect) -> datetime | None:
+        if value is None:
+            return None
+        moment: datetime = value
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+class Database:
+    """One database and how to talk to it. Cheap to make; connects when first used.
+
+    `clock` replaces the database's own time (for tests that hold it still).
+    """
+
+    def __init__(self, url: str, *, clock: Clock | None = None, pool_size: int = 10) -> None:
+        self.url = sa.make_url(url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self._clock = clock
+        if self.is_sqlite:
+            if self.url.database:
+                Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
+            self.engine = sa.create_engine(self.url, pool_size=pool_size, max_overflow=20)
+            event.listen(self.engine, "connect", _prepare_sqlite)
+            event.listen(self.engine, "begin", _begin_sqlite)
+        else:
+            self.engine = sa.create_engine(
+                self.url,
+                pool_size=pool_size,
+                max_overflow=20,
+                pool_pre_ping=True,
+                connect_args={
+                    "connect_timeout": POSTGRES_CONNECT_SECONDS,
+                    "options": "-c timezone=utc",
+                },
+            )
+        self._reading = sessionmaker(
+            self.engine.execution_options(ringnote_reads=True), expire_on_commit=False
+        )
+        self._writing = sessionmaker(self.engine, expire_on_commit=False)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        """A session that commits at the end, or rolls back on any exception."""
+        with self._writing.begin() as session:
+            yield session
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """A session that only reads (on SQLite it takes no write lock)."""
+        with self._reading.begin() as session:
+            yield session
+
+    def now(self) -> sa.ColumnElement[datetime]:
+        """The database's present, as an expression: what leases and due times are held against."""
+        if self._clock is not None or self.is_sqlite:
+            return sa.literal((self._clock or utc_now)(), UtcDateTime())
+        return sa.cast(sa.func.clock_timestamp(), UtcDateTime())
+
+    def later(self, seconds: float) -> sa.ColumnElement[datetime]:
+        """The database's present plus `seconds`, as an expression."""
+        if self._clock is not None or self.is_sqlite:
+            moment = (self._clock or utc_now)() + timedelta(seconds=seconds)
+            return sa.literal(moment, UtcDateTime())
+        return sa.cast(
+            sa.func.clock_timestamp() + sa.literal(timedelta(seconds=seconds), sa.Interval()),
+            UtcDateTime(),
+        )
+
+    def insert(self, table: Any) -> Any:
+        """An INSERT of this database's dialect, which knows ON CONFLICT."""
+        return sqlite.insert(table) if self.is_sqlite else postgresql.insert(table)
+
+    def dispose(self) -> None:
+        """Close every pooled connection."""
+        self.engine.dispose()
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout={SQLITE_BUSY_SECONDS * 1000}")
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    # A deferred transaction that writes later fails at once with "database is locked" when
+    # another wrote meanwhile; one that says so at the start waits its turn.
+    reads = connection.get_execution_options().get("ringnote_reads")
+    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")

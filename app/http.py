@@ -1,0 +1,257 @@
+"""The one requests Session through which connectors speak to PMSs: polite, bounded, guarded.
+
+Whatever goes wrong comes out as the ConnectorError tree of `errors.py`, which tells what was
+certainly not sent (safe to repeat) from what may have been carried out.
+"""
+
+import ipaddress
+import json as jsonlib
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any
+
+import requests
+import tenacity
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import MaxRetryError, NewConnectionError
+
+from .errors import (
+    CredentialsRejected,
+    OutcomeUnknown,
+    RateLimited,
+    RecordGone,
+    RecordRejected,
+    Temporary,
+)
+
+USER_AGENT = "Ringnote/0.1"
+CONNECT_SECONDS = 5.0
+READ_SECONDS = 20.0
+TOTAL_SECONDS = 30.0
+"""The longest one exchange may last; leases are longer than this."""
+MAX_ANSWER_BYTES = 16 * 1024 * 1024
+RETRY_AFTER_CAP_SECONDS = 6 * 3600.0
+NOT_SENT_TRIES = 3
+
+
+class PrivateAddressError(requests.exceptions.InvalidURL):
+    """A PMS on a loopback or private address, where that is not allowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a PMS answered: status and, where there is one, its JSON."""
+
+    status: int
+    headers: Mapping[str, str]
+    json: Any
+
+
+class Http:
+    """Makes requests to PMSs. Safe to share between threads."""
+
+    def __init__(self, *, allow_private: bool = False, read_seconds: float = READ_SECONDS) -> None:
+        self._timeout = (CONNECT_SECONDS, read_seconds)
+        self._session = requests.Session()
+        self._session.trust_env = False
+        self._session.headers["User-Agent"] = USER_AGENT
+        self._session.headers["Accept"] = "application/json"
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        adapter = _Adapter(allow_private)
+        self._session.mount("https://", adapter)
+        self._session.mount("http://", adapter)
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        json: Any = None,
+        data: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """One exchange, at most `TOTAL_SECONDS` long; answers of 2xx only, others raise.
+
+        A POST that may have been carried out raises OutcomeUnknown; any other failure on the way
+        raises Temporary. Redirects are not followed.
+        """
+        retrying = tenacity.Retrying(
+            stop=tenacity.stop_after_attempt(NOT_SENT_TRIES),
+            wait=tenacity.wait_exponential_jitter(initial=0.1, max=1.0),
+            retry=tenacity.retry_if_exception(_was_not_sent),
+            reraise=True,
+        )
+        try:
+            return retrying(self._exchange, method, url, params, headers, json, data)
+        except PrivateAddressError:
+            raise CredentialsRejected(
+                "the PMS's address is on a loopback or private network;"
+                " set RINGNOTE_ALLOW_PRIVATE_PMS=1 if it is meant to be"
+            ) from None
+        except requests.exceptions.InvalidURL:
+            raise CredentialsRejected("the PMS's address is not a web address") from None
+        except requests.RequestException as error:
+            if _was_not_sent(error):
+                raise Temporary("the PMS cannot be reached") from None
+            if method == "POST":
+                raise OutcomeUnknown("the PMS did not answer after the request was sent") from None
+            raise Temporary("the PMS did not answer in time") from None
+
+    def close(self) -> None:
+        self._session.close()
+
+    def _exchange(
+        self,
+        method: str,
+        url: str,
+        params: Mapping[str, str] | None,
+        headers: Mapping[str, str] | None,
+        json: Any,
+        data: Mapping[str, str] | None,
+    ) -> Answer:
+        deadline = time.monotonic() + TOTAL_SECONDS
+        with self._session.request(
+            method,
+            url,
+            params=params,
+            headers=headers,
+            json=json,
+            data=data,
+            timeout=self._timeout,
+            allow_redirects=False,
+            stream=True,
+        ) as response:
+            body = _read(response, deadline)
+            return _answer(method, response, body)
+
+
+def _read(response: requests.Response, deadline: float) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    for part in response.iter_content(64 * 1024):
+        parts.append(part)
+        size += len(part)
+        if size > MAX_ANSWER_BYTES or time.monotonic() > deadline:
+            raise requests.exceptions.ChunkedEncodingError("too long an answer")
+    return b"".join(parts)
+
+
+def _answer(method: str, response: requests.Response, body: bytes) -> Answer:
+    status = response.status_code
+    if 200 <= status < 300:
+        if not body:
+            return Answer(status, response.headers, None)
+        try:
+            return Answer(status, response.headers, jsonlib.loads(body))
+        except ValueError:
+            kind = OutcomeUnknown if method == "POST" else Temporary
+            raise kind("the PMS answered with something other than JSON", status=status) from None
+    said = f"the PMS answered {status}{_code(body)}"
+    wait = retry_after(response.headers, datetime.now(UTC))
+    if status == 429:
+        raise RateLimited(said, status=status, retry_after=wait)
+    if status in (401, 403):
+        raise CredentialsRejected(said, status=status)
+    if status in (404, 410):
+        raise RecordGone(said, status=status)
+    if 300 <= status < 400 or status in (408, 425) or status >= 500:
+        raise Temporary(said, status=status, retry_after=wait)
+    raise RecordRejected(said, status=status)
+
+
+def _code(body: bytes) -> str:
+    """The machine-readable code of an error body. Its prose may quote a client, so it is left."""
+    try:
+        error = jsonlib.loads(body).get("error")
+        code = error.get("code") if isinstance(error, dict) else None
+    except (ValueError, AttributeError):
+        return ""
+    is_word = isinstance(code, str) and len(code) <= 40 and code.replace("_", "").isalpha()
+    return f" ({code})" if is_word else ""
+
+
+def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
+    """Seconds to wait, from Retry-After, a reset stamp or `RateLimit: …;t=`; None if none is told.
+
+    Clamped to between 1 second and 6 hours.
+    """
+    seconds = _stated_wait(headers, now)
+    if seconds is None:
+        return None
+    return min(max(seconds, 1.0), RETRY_AFTER_CAP_SECONDS)
+
+
+def _stated_wait(headers: Mapping[str, str], now: datetime) -> float | None:
+    if value := headers.get("Retry-After"):
+        if value.strip().isdigit():
+            return float(value)
+        try:
+            moment = parsedate_to_datetime(value)
+        except ValueError:
+            return None
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return (moment - now).total_seconds()
+    for part in headers.get("RateLimit", "").split(";"):
+        name, _, value = part.strip().partition("=")
+        if name == "t" and value.isdigit():
+            return float(value)
+    for name in ("X-RateLimit-Reset", "RateLimit-Reset"):
+        value = headers.get(name, "").strip()
+        if value.isdigit():
+            # A stamp in seconds since 1970, or the seconds that are left: nobody waits for years.
+            return float(value) - now.timestamp() if len(value) >= 9 else float(value)
+    return None
+
+
+def _was_not_sent(error: BaseException) -> bool:
+    """Whether the request certainly never left: only then may it simply be sent again."""
+    if isinstance(error, requests.exceptions.ConnectTimeout):
+        return True
+    if isinstance(error, requests.exceptions.ConnectionError) and error.args:
+        cause = error.args[0]
+        return isinstance(cause, MaxRetryError) and isinstance(cause.reason, NewConnectionError)
+    return False
+
+
+class _GuardedHTTP(HTTPConnection):
+    """Looks at the address that was really connected to, so that DNS cannot be made to lie."""
+
+    def _new_conn(self) -> Any:
+        return _guarded(super()._new_conn())
+
+
+class _GuardedHTTPS(HTTPSConnection):
+    def _new_conn(self) -> Any:
+        return _guarded(super()._new_conn())
+
+
+def _guarded(sock: Any) -> Any:
+    if not ipaddress.ip_address(sock.getpeername()[0].partition("%")[0]).is_global:
+        sock.close()
+        raise PrivateAddressError("a private address")
+    return sock
+
+
+class _GuardedHTTPPool(HTTPConnectionPool):
+    ConnectionCls = _GuardedHTTP
+
+
+class _GuardedHTTPSPool(HTTPSConnectionPool):
+    ConnectionCls = _GuardedHTTPS
+
+
+class _Adapter(HTTPAdapter):
+    def __init__(self, allow_private: bool) -> None:
+        super().__init__(pool_connections=64, pool_maxsize=32)
+        if not allow_private:
+            self.poolmanager.pool_classes_by_scheme = {
+                "http": _GuardedHTTPPool,
+                "https": _GuardedHTTPSPool,
+            }

@@ -1,0 +1,52 @@
+"""The tables, one concept a file."""
+
+from .base import Base
+from .call import Call, Conversation, Transcript
+from .clinic import Clinic, Line, WebhookToken
+from .delivery import Attempt, Connection, ConnectionState, OutboxRow, Pace, PaceBucket
+from .directory import Client, ClientNumber, Lookup, Match, NumberRule, SyncState
+from .event import Decision, DueMark, Event, EventStatus, SubjectKind, new_event_id
+from .ledger import (
+    Callback,
+    CallbackMember,
+    CallbackState,
+    Entry,
+    EntryKind,
+    EntryState,
+    Policy,
+)
+
+__all__ = [
+    "Attempt",
+    "Base",
+    "Call",
+    "Callback",
+    "CallbackMember",
+    "CallbackState",
+    "Client",
+    "ClientNumber",
+    "Clinic",
+    "Connection",
+    "ConnectionState",
+    "Conversation",
+    "Decision",
+    "DueMark",
+    "Entry",
+    "EntryKind",
+    "EntryState",
+    "Event",
+    "EventStatus",
+    "Line",
+    "Lookup",
+    "Match",
+    "NumberRule",
+    "OutboxRow",
+    "Pace",
+    "PaceBucket",
+    "Policy",
+    "SubjectKind",
+    "SyncState",
+    "Transcript",
+    "WebhookToken",
+    "new_event_id",
+]

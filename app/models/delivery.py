@@ -1,0 +1,123 @@
+"""Getting it there: connections, the outbox, attempts and pacing."""
+
+import enum
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from .base import Base, Json, Key, Ref, words
+
+
+class ConnectionState(enum.StrEnum):
+    """Whether a connection is written to."""
+
+    ACTIVE = "active"
+    PAUSED = "paused"
+
+
+class Connection(Base):
+    """A clinic's account at its PMS. At most one is in use (`ended_at` is null) by clinic."""
+
+    __tablename__ = "ringnote_connection"
+    __table_args__ = (
+        sa.Index(
+            "uq_ringnote_connection_in_use",
+            "clinic_id",
+            unique=True,
+            sqlite_where=sa.text("ended_at IS NULL"),
+            postgresql_where=sa.text("ended_at IS NULL"),
+        ),
+    )
+
+    id: Mapped[Key]
+    clinic_id: Mapped[Ref] = mapped_column(sa.ForeignKey("ringnote_clinic.id", ondelete="CASCADE"))
+    connector: Mapped[str]
+    settings: Mapped[Json]
+    secrets: Mapped[bytes]
+    """Sealed by the vault."""
+    state: Mapped[ConnectionState] = mapped_column(
+        words(ConnectionState), default=ConnectionState.ACTIVE
+    )
+    paused_reason: Mapped[str | None]
+    is_watch_only: Mapped[bool] = mapped_column(default=False)
+    since: Mapped[datetime | None]
+    """Nothing that happened before is written."""
+    created_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+
+
+class OutboxRow(Base):
+    """An entry whose PMS copy is behind. `due_at` is the visibility timeout while it is leased."""
+
+    __tablename__ = "ringnote_outbox"
+    __table_args__ = (
+        sa.Index(None, "connection_id", "due_at"),
+        {"postgresql_with": {"fillfactor": "70"}},
+    )
+
+    entry_id: Mapped[Ref] = mapped_column(
+        sa.ForeignKey("ringnote_entry.id", ondelete="CASCADE"), primary_key=True
+    )
+    connection_id: Mapped[Ref] = mapped_column(
+        sa.ForeignKey("ringnote_connection.id", ondelete="CASCADE")
+    )
+    due_at: Mapped[datetime]
+    lease_token: Mapped[str | None]
+    attempts: Mapped[int] = mapped_column(default=0)
+    """Counted tries that failed in a row."""
+    is_in_doubt: Mapped[bool] = mapped_column(default=False)
+    """A create may have been carried out: look before writing again."""
+    queued_at: Mapped[datetime]
+
+
+class Pace(Base):
+    """How fast a connection may be written to: one narrow row, shared by all workers."""
+
+    __tablename__ = "ringnote_pace"
+
+    connection_id: Mapped[Ref] = mapped_column(
+        sa.ForeignKey("ringnote_connection.id", ondelete="CASCADE"), primary_key=True
+    )
+    last_served_at: Mapped[datetime]
+    blocked_until: Mapped[datetime | None]
+    """Set by a rate limit or an open breaker."""
+    blocked_by: Mapped[str | None]
+    failures: Mapped[int] = mapped_column(default=0)
+    """Connection-wide failures in a row; opens the breaker."""
+
+
+class PaceBucket(Base):
+    """Tokens left for one kind of endpoint of a connection."""
+
+    __tablename__ = "ringnote_pace_bucket"
+
+    connection_id: Mapped[Ref] = mapped_column(
+        sa.ForeignKey("ringnote_connection.id", ondelete="CASCADE"), primary_key=True
+    )
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    tokens: Mapped[float]
+    refilled_at: Mapped[datetime]
+
+
+class Attempt(Base):
+    """One try to write one entry, kept with its outcome. Requests and answers are masked."""
+
+    __tablename__ = "ringnote_attempt"
+    __table_args__ = (sa.Index(None, "entry_id", "id"),)
+
+    id: Mapped[Key]
+    entry_id: Mapped[Ref] = mapped_column(sa.ForeignKey("ringnote_entry.id", ondelete="CASCADE"))
+    connection_id: Mapped[Ref | None] = mapped_column(
+        sa.ForeignKey("ringnote_connection.id", ondelete="SET NULL")
+    )
+    version: Mapped[int]
+    action: Mapped[str]
+    """'create', 'update', 'delete', 'complete', 'look_up' or 'none'."""
+    started_at: Mapped[datetime]
+    duration_ms: Mapped[int]
+    outcome: Mapped[str]
+    """'written', 'again', 'snoozed', 'paused', 'set_aside' or 'unknown'."""
+    http_status: Mapped[int | None]
+    pms_id: Mapped[str | None]
+    error: Mapped[str | None]

@@ -1,0 +1,130 @@
+"""Clients, their numbers, what people said a number is, and look-ups at the PMS."""
+
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from .base import JSON, Base, Json, Key, Ref
+
+
+class Client(Base):
+    """A person on the clinic's PMS, known there by `external_id`."""
+
+    __tablename__ = "ringnote_client"
+    __table_args__ = (sa.UniqueConstraint("clinic_id", "external_id"),)
+
+    id: Mapped[Key]
+    clinic_id: Mapped[Ref] = mapped_column(sa.ForeignKey("ringnote_clinic.id", ondelete="CASCADE"))
+    external_id: Mapped[str]
+    name: Mapped[str]
+    patients: Mapped[list[str]] = mapped_column(JSON, default=list)
+    """The client's animals, by name."""
+    source: Mapped[str]
+    """'import', 'sync' or 'lookup'."""
+    updated_at: Mapped[datetime]
+    deleted_at: Mapped[datetime | None]
+    merged_into: Mapped[str | None]
+    """The external id of the client it was merged into."""
+
+
+class ClientNumber(Base):
+    """One phone number of a client, readable ones as E.164, with the text it was read from."""
+
+    __tablename__ = "ringnote_client_number"
+    __table_args__ = (
+        sa.UniqueConstraint("client_id", "number"),
+        sa.Index(None, "clinic_id", "number"),
+        sa.Index(None, "clinic_id", "national"),
+    )
+
+    id: Mapped[Key]
+    clinic_id: Mapped[Ref] = mapped_column(sa.ForeignKey("ringnote_clinic.id", ondelete="CASCADE"))
+    client_id: Mapped[Ref] = mapped_column(sa.ForeignKey("ringnote_client.id", ondelete="CASCADE"))
+    number: Mapped[str]
+    national: Mapped[str]
+    """The national significant number: the digits without country code."""
+    raw: Mapped[str]
+    label: Mapped[str] = mapped_column(default="")
+
+
+class NumberRule(Base):
+    """What a person said a number is: this client's, not this client's, or to be ignored."""
+
+    __tablename__ = "ringnote_number_rule"
+    __table_args__ = (sa.Index(None, "clinic_id", "number"),)
+
+    id: Mapped[Key]
+    clinic_id: Mapped[Ref] = mapped_column(sa.ForeignKey("ringnote_clinic.id", ondelete="CASCADE"))
+    number: Mapped[str]
+    kind: Mapped[str]
+    """'map', 'not' or 'ignore'."""
+    client: Mapped[str] = mapped_column(default="")
+    """The PMS's id of the client, for 'map' and 'not'."""
+    why: Mapped[str] = mapped_column(default="")
+    made_by: Mapped[str]
+    made_at: Mapped[datetime]
+    expires_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+
+
+class Lookup(Base):
+    """A number to be asked for at the PMS, outside any settling; the answer makes the subject due."""
+
+    __tablename__ = "ringnote_lookup"
+    __table_args__ = (sa.Index(None, "due_at"),)
+
+    clinic_id: Mapped[Ref] = mapped_column(
+        sa.ForeignKey("ringnote_clinic.id", ondelete="CASCADE"), primary_key=True
+    )
+    number: Mapped[str] = mapped_column(primary_key=True)
+    due_at: Mapped[datetime | None]
+    """When to ask (next); None once answered and not asked for again."""
+    answered_at: Mapped[datetime | None]
+    found: Mapped[int | None]
+    failures: Mapped[int] = mapped_column(default=0)
+
+
+class Match(Base):
+    """Whom a call's or window's number belongs to: decided once, kept with its rule."""
+
+    __tablename__ = "ringnote_match"
+    __table_args__ = (
+        sa.UniqueConstraint("subject_kind", "subject_id"),
+        sa.Index(None, "clinic_id", "number"),
+    )
+
+    id: Mapped[Key]
+    clinic_id: Mapped[Ref] = mapped_column(sa.ForeignKey("ringnote_clinic.id", ondelete="CASCADE"))
+    subject_kind: Mapped[str]
+    """'call' or 'transcript'."""
+    subject_id: Mapped[Ref]
+    number: Mapped[str]
+    kind: Mapped[str]
+    """'client', 'several', 'none', 'withheld', 'internal' or 'ignored'."""
+    client: Mapped[str] = mapped_column(default="")
+    """The PMS's id of the client, where `kind` is 'client'."""
+    candidates: Mapped[list[str]] = mapped_column(JSON, default=list)
+    """The PMS's ids, where `kind` is 'several'."""
+    rule: Mapped[str]
+    """What decided, in words."""
+    decided_at: Mapped[datetime]
+
+
+class SyncState(Base):
+    """How far the directory has followed a connection. The cursor moves only with its data."""
+
+    __tablename__ = "ringnote_sync_state"
+
+    connection_id: Mapped[Ref] = mapped_column(
+        sa.ForeignKey("ringnote_connection.id", ondelete="CASCADE"), primary_key=True
+    )
+    cursor: Mapped[Json] = mapped_column(default=dict)
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    clients_seen: Mapped[int] = mapped_column(default=0)
+    due_at: Mapped[datetime | None]
+    lease_token: Mapped[str | None]
+    leased_until: Mapped[datetime | None]
+    reason: Mapped[str | None]
+    """Why the last run stopped early."""

@@ -1,0 +1,31 @@
+"""What a running Ringnote has in hand, passed to the rooms that need it."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from .clock import Clock, utc_now
+from .db import Database
+from .http import Http
+from .settings import Settings
+from .vault import Vault
+
+
+@dataclass
+class Runtime:
+    """Settings, database, clock, and, once asked for, the vault and the HTTP session."""
+
+    settings: Settings
+    db: Database
+    clock: Clock = utc_now
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> "Runtime":
+        return cls(settings, Database(settings.url))
+
+    @cached_property
+    def vault(self) -> Vault:
+        return Vault.from_settings(self.settings)
+
+    @cached_property
+    def http(self) -> Http:
+        return Http(allow_private=self.settings.allow_private_pms)

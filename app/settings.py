@@ -1,0 +1,169 @@
+"""Every setting, typed and checked at once. Read by `create_app`, the commands and the extension."""
+
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cryptography.fernet import Fernet
+from pydantic import Field, HttpUrl, TypeAdapter, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from .errors import ConfigError
+
+PREFIX = "RINGNOTE_"
+DRIVERS = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
+
+
+def default_data_dir() -> Path:
+    base = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
+    return Path(base).expanduser() / "ringnote"
+
+
+class Settings(BaseSettings):
+    """What a deployment decides. Each field is `RINGNOTE_<NAME>`, or `RINGNOTE_<NAME>_FILE`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, extra="forbid", hide_input_in_errors=True, frozen=True
+    )
+
+    database_url: str = ""
+    """SQLAlchemy URL; empty means SQLite in `data_dir`."""
+    data_dir: Path = Field(default_factory=default_data_dir)
+    """Folder for the database and the keys that are made here."""
+    secret_key: str = ""
+    """Signs cookies; empty means one made once in `data_dir`."""
+    encryption_keys: str = ""
+    """Fernet keys, comma-separated, newest first; empty on SQLite means one made in `data_dir`."""
+    public_url: str = ""
+    """Where the phone system reaches this deployment, e.g. https://ringnote.example.com."""
+    missed_grace_seconds: float = Field(default=20.0, ge=0, le=3600)
+    """How long an unanswered hangup waits for a late answer event before it counts as missed."""
+    allow_private_pms: bool = False
+    """Whether a PMS may live on a loopback or private address."""
+    log_format: str = Field(default="text", pattern="^(text|json)$")
+
+    @field_validator("database_url")
+    @classmethod
+    def _known_database(cls, value: str) -> str:
+        if not value:
+            return value
+        try:
+            url = make_url(value)
+        except ArgumentError:
+            raise ValueError(
+                "is no database URL; write sqlite:////path/to/file"
+                " or postgresql://user:password@host/name"
+            ) from None
+        if url.drivername in DRIVERS:
+            url = url.set(drivername=DRIVERS[url.drivername])
+        if url.get_backend_name() not in ("sqlite", "postgresql"):
+            raise ValueError("names a database that is neither SQLite nor PostgreSQL")
+        return url.render_as_string(hide_password=False)
+
+    @field_validator("public_url")
+    @classmethod
+    def _web_address(cls, value: str) -> str:
+        if value:
+            try:
+                TypeAdapter(HttpUrl).validate_python(value)
+            except ValidationError:
+                raise ValueError(
+                    "is no web address; write https://host or https://host/path"
+                ) from None
+        return value.rstrip("/")
+
+    @field_validator("encryption_keys")
+    @classmethod
+    def _fernet_keys(cls, value: str) -> str:
+        for key in filter(None, (part.strip() for part in value.split(","))):
+            try:
+                Fernet(key)
+            except ValueError:
+                raise ValueError(
+                    "must be Fernet keys (32 bytes, URL-safe base64), comma-separated, newest first"
+                ) from None
+        return value
+
+    @property
+    def url(self) -> str:
+        """The database URL in force."""
+        return self.database_url or f"sqlite:///{self.data_dir / 'ringnote.sqlite3'}"
+
+    @property
+    def is_sqlite(self) -> bool:
+        return make_url(self.url).get_backend_name() == "sqlite"
+
+
+def load_settings(*layers: Mapping[str, Any], environ: Mapping[str, str] | None = None) -> Settings:
+    """Settings out of `layers` (first wins; keys are field names), then the environment.
+
+    Raises ConfigError naming every fault found, never a value.
+    """
+    environ = os.environ if environ is None else environ
+    values, faults = _from_environment(environ)
+    for layer in reversed(layers):
+        values.update({name: value for name, value in layer.items() if value is not None})
+    try:
+        settings = Settings.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(*faults, *(_in_words(fault) for fault in error.errors())) from None
+    if faults:
+        raise ConfigError(*faults)
+    return settings
+
+
+def _from_environment(environ: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
+    values: dict[str, Any] = {}
+    faults: list[str] = []
+    for field in Settings.model_fields:
+        name = PREFIX + field.upper()
+        path = environ.get(f"{name}_FILE")
+        if name in environ and path:
+            faults.append(f"{name} and {name}_FILE are both set; keep one")
+        elif name in environ:
+            values[field] = environ[name]
+        elif path:
+            try:
+                values[field] = Path(path).read_text().strip()
+            except (OSError, UnicodeDecodeError) as error:
+                reason = getattr(error, "strerror", None) or "is not text"
+                faults.append(f"{name}_FILE cannot be read: {reason}")
+    return values, faults
+
+
+def _in_words(fault: Any) -> str:
+    name = PREFIX + "_".join(str(part) for part in fault["loc"]).upper()
+    message = str(fault["msg"]).removeprefix("Value error, ")
+    if fault["type"] == "extra_forbidden":
+        return f"{name} is no setting of Ringnote"
+    return f"{name}: {message}"
+
+
+def kept_secret(folder: Path, name: str, make: Any) -> str:
+    """The secret kept in `folder/name`, made once with mode 0600 by the first who asks."""
+    path = folder / name
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        draft = path.with_name(f".{name}.{secrets.token_hex(4)}")
+        if not path.exists():
+            descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w") as file:
+                file.write(make())
+                file.flush()
+                os.fsync(file.fileno())
+            try:
+                os.link(draft, path)
+            except FileExistsError:
+                pass
+            finally:
+                draft.unlink()
+        return path.read_text().strip()
+    except OSError as error:
+        raise ConfigError(
+            f"RINGNOTE_DATA_DIR: {path} cannot be made or read ({error.strerror});"
+            " name a folder that this user may write"
+        ) from None
