@@ -1,7 +1,7 @@
 """The contract between Ringnote and a PMS: what a connector takes, gives and declares.
 
 Delivery, sync and match call it, never inside a database transaction. Every method raises the
-ConnectorError tree of `errors.py` and nothing else; no message carries a client's detail or a secret.
+ConnectorError tree of `errors.py` and nothing else; no message carries client detail or secret.
 """
 
 from abc import ABC, abstractmethod

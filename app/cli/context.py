@@ -1,0 +1,53 @@
+"""What every command needs: the runtime it works on, and the clinic that was named."""
+
+from collections.abc import Callable
+from typing import Concatenate, ParamSpec, TypeVar
+
+import click
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from .. import schema
+from ..errors import InputError
+from ..models import Clinic
+from ..runtime import Runtime
+from ..settings import load_settings
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def pass_runtime(command: Callable[Concatenate[Runtime, P], R]) -> Callable[P, R]:
+    """Hand the command a Runtime whose database is at this version's schema."""
+
+    def with_runtime(*args: P.args, **kwargs: P.kwargs) -> R:
+        runtime = find_runtime(click.get_current_context())
+        schema.check(runtime.db)
+        return command(runtime, *args, **kwargs)
+
+    with_runtime.__doc__ = command.__doc__
+    with_runtime.__name__ = getattr(command, "__name__", "command")
+    if hasattr(command, "__click_params__"):
+        with_runtime.__click_params__ = command.__click_params__  # type: ignore[attr-defined]
+    return with_runtime
+
+
+def find_runtime(context: click.Context) -> Runtime:
+    """The runtime of this run of the command: the host's, else one from the environment."""
+    root = context.find_root()
+    if not isinstance(root.obj, Runtime):
+        root.obj = Runtime.from_settings(load_settings())
+        root.call_on_close(root.obj.db.dispose)
+    return root.obj
+
+
+def get_clinic(session: Session, named: str) -> Clinic:
+    """The clinic with this id or name (case does not matter). Raises InputError, naming those there are."""
+    if named.isdigit() and (clinic := session.get(Clinic, int(named))):
+        return clinic
+    query = sa.select(Clinic).where(sa.func.lower(Clinic.name) == named.lower())
+    if clinic := session.scalars(query).first():
+        return clinic
+    names = session.scalars(sa.select(Clinic.name).order_by(Clinic.name).limit(10)).all()
+    known = f"there are: {', '.join(names)}" if names else "there is none yet; see clinic add"
+    raise InputError(f"No clinic is called {named!r} or has that id; {known}.")
