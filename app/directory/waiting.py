@@ -1,0 +1,132 @@
+"""What waits for a match: has it settled anew once the directory knows more, and lists it.
+
+Called by people's choices, import, sync and look-ups.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from ..db import Database
+from ..models import Call, Client, Conversation, Match, SubjectKind, Transcript
+from ..telephony.marks import mark_due
+
+WAITING = ("none", "several")
+ASKED_AT_ONCE = 500
+"""How many numbers one query names."""
+
+
+def mark_waiting(
+    session: Session, db: Database, clinic_id: int, numbers: Iterable[str] | None = None
+) -> int:
+    """Have every call and conversation settled now that waits on one of `numbers` (None: on any).
+
+    Returns how many were marked. Does not commit.
+    """
+    subjects: set[tuple[SubjectKind, str]] = set()
+    for some in [None] if numbers is None else _portions(numbers):
+        subjects.update(_waiting_subjects(session, clinic_id, some))
+    # One order for all, so that two who mark the same subjects never lock each other out.
+    for kind, key in sorted(subjects):
+        mark_due(session, db, clinic_id, kind, key)
+    return len(subjects)
+
+
+def list_unmatched(session: Session, clinic_id: int) -> list[dict[str, Any]]:
+    """The numbers on which something waits, the latest first.
+
+    Each is `number`, `kind` ('none' or 'several'), `candidates` (`id` and `name` each), `calls` and
+    `texts` that wait, `first_at`, `last_at`, and `caller_name`, the latest one shown, as a hint.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for row in session.execute(_waiting_rows(clinic_id)):
+        known = found.setdefault(
+            row.number,
+            {
+                "number": row.number,
+                "kind": row.kind,
+                "candidates": list(row.candidates),
+                "calls": 0,
+                "texts": 0,
+                "first_at": row.at,
+                "last_at": row.at,
+                "caller_name": "",
+            },
+        )
+        known["calls" if row.subject_kind == "call" else "texts"] += 1
+        known["last_at"] = row.at
+        # A later decision knows more of the directory than an earlier one.
+        known["kind"], known["candidates"] = row.kind, list(row.candidates)
+        known["caller_name"] = (row.summary or {}).get("caller_name") or known["caller_name"]
+    names = _names(
+        session, clinic_id, {client for item in found.values() for client in item["candidates"]}
+    )
+    for item in found.values():
+        item["candidates"] = [
+            {"id": client, "name": names.get(client, "")} for client in item["candidates"]
+        ]
+    return sorted(found.values(), key=lambda item: item["last_at"], reverse=True)
+
+
+def _waiting_subjects(
+    session: Session, clinic_id: int, numbers: list[str] | None
+) -> Iterator[tuple[SubjectKind, str]]:
+    waits = [Match.clinic_id == clinic_id, Match.kind.in_(WAITING)]
+    if numbers is not None:
+        waits.append(Match.number.in_(numbers))
+    calls = (
+        sa.select(Call.call_uuid)
+        .join(Match, sa.and_(Match.subject_id == Call.id, Match.subject_kind == "call"))
+        .where(*waits)
+    )
+    conversations = (
+        sa.select(Conversation.conversation_key)
+        .join(Transcript, Transcript.conversation_id == Conversation.id)
+        .join(Match, sa.and_(Match.subject_id == Transcript.id, Match.subject_kind == "transcript"))
+        .where(*waits)
+    )
+    for key in session.scalars(calls):
+        yield SubjectKind.CALL, key
+    for key in session.scalars(conversations):
+        yield SubjectKind.CONVERSATION, key
+
+
+def _waiting_rows(clinic_id: int) -> sa.Select[*tuple[Any, ...]]:
+    at = sa.func.coalesce(Call.started_at, Transcript.last_text_at)
+    return (
+        sa.select(
+            Match.number,
+            Match.kind,
+            Match.candidates,
+            Match.subject_kind,
+            at.label("at"),
+            Call.summary,
+        )
+        .outerjoin(Call, sa.and_(Match.subject_kind == "call", Call.id == Match.subject_id))
+        .outerjoin(
+            Transcript,
+            sa.and_(Match.subject_kind == "transcript", Transcript.id == Match.subject_id),
+        )
+        .where(Match.clinic_id == clinic_id, Match.kind.in_(WAITING), at.is_not(None))
+        .order_by(at, Match.id)
+    )
+
+
+def _names(session: Session, clinic_id: int, clients: set[str]) -> dict[str, str]:
+    return {
+        row.external_id: row.name
+        for some in _portions(clients)
+        for row in session.execute(
+            sa.select(Client.external_id, Client.name).where(
+                Client.clinic_id == clinic_id, Client.external_id.in_(some)
+            )
+        )
+    }
+
+
+def _portions(values: Iterable[str]) -> Iterator[list[str]]:
+    ordered = sorted(set(values))
+    for start in range(0, len(ordered), ASKED_AT_ONCE):
+        yield ordered[start : start + ASKED_AT_ONCE]
