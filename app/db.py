@@ -51,7 +51,9 @@ class Database:
         if self.is_sqlite:
             if self.url.database:
                 Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
-            self.engine = sa.create_engine(self.url, pool_size=pool_size, max_overflow=20)
+            self.engine = sa.create_engine(
+                self.url, pool_size=pool_size, max_overflow=20, hide_parameters=True
+            )
             event.listen(self.engine, "connect", _prepare_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)
         else:
@@ -60,6 +62,7 @@ class Database:
                 pool_size=pool_size,
                 max_overflow=20,
                 pool_pre_ping=True,
+                hide_parameters=True,
                 connect_args={
                     "connect_timeout": POSTGRES_CONNECT_SECONDS,
                     "options": "-c timezone=utc",
@@ -87,6 +90,13 @@ class Database:
         if self._clock is not None or self.is_sqlite:
             return sa.literal((self._clock or utc_now)(), UtcDateTime())
         return sa.cast(sa.func.clock_timestamp(), UtcDateTime())
+
+    def present(self, session: Session) -> datetime:
+        """The database's present, as a value."""
+        if self._clock is not None or self.is_sqlite:
+            return (self._clock or utc_now)()
+        moment: datetime = session.scalars(sa.select(self.now())).one()
+        return moment
 
     def later(self, seconds: float) -> sa.ColumnElement[datetime]:
         """The database's present plus `seconds`, as an expression."""

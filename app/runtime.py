@@ -8,11 +8,12 @@ from .db import Database
 from .http import Http
 from .settings import Settings
 from .vault import Vault
+from .wake import Waker
 
 
 @dataclass
 class Runtime:
-    """Settings, database, clock, and, once asked for, the vault and the HTTP session."""
+    """Settings, database, clock, and, once asked for, the vault, the waker and the HTTP session."""
 
     settings: Settings
     db: Database
@@ -25,6 +26,10 @@ class Runtime:
     @cached_property
     def vault(self) -> Vault:
         return Vault.from_settings(self.settings)
+
+    @cached_property
+    def waker(self) -> Waker:
+        return Waker(self.db)
 
     @cached_property
     def http(self) -> Http:

@@ -1,0 +1,153 @@
+"""One try to write one claimed entry through its connector. No transaction is open meanwhile."""
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from ..clock import Clock
+from ..connectors.base import Connector, Kind, Note, Task
+from ..errors import ConnectorError, OutcomeUnknown, RateLimited, RecordGone, Temporary
+from ..models import EntryKind
+from .finish import Try
+from .outbox import Work
+from .retry import Next, Verdict, judge
+
+WRITTEN = Verdict(Next.WRITTEN)
+CLOSED_IN_PMS = "it was closed in the PMS, so it is left alone"
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What the connector calls came to."""
+
+    action: str
+    pms_id: str | None = None
+    verdict: Verdict = WRITTEN
+
+
+def deliver(work: Work, connector: Connector, clock: Clock, is_held: Callable[[Work], bool]) -> Try:
+    """Make the PMS say what the entry says; never raises a ConnectorError, but tells of it.
+
+    Nothing is sent once `is_held` says that the lease can no longer be relied on.
+    """
+    started_at, started = clock(), time.monotonic()
+    action = _plan(work)
+    try:
+        if not is_held(work):
+            raise Temporary("the lease ran out before anything was sent")
+        done = action(work, connector)
+    except ConnectorError as error:
+        verdict = judge(
+            error,
+            creating=work.pms_id is None and work.is_wanted,
+            attempts=work.attempts,
+            age_seconds=(started_at - work.queued_at).total_seconds(),
+            jitter=random.random(),
+        )
+        return Try(
+            action=action.__name__.removeprefix("_"),
+            started_at=started_at,
+            duration_ms=_since(started),
+            verdict=verdict,
+            pms_id=work.pms_id,
+            http_status=error.status,
+            is_outage=isinstance(error, Temporary | OutcomeUnknown)
+            and not isinstance(error, RateLimited),
+        )
+    return Try(done.action, started_at, _since(started), done.verdict, done.pms_id)
+
+
+def _plan(work: Work) -> Callable[[Work, Connector], Done]:
+    if not work.is_wanted:
+        return _delete
+    return _update if work.pms_id else _create
+
+
+def _create(work: Work, connector: Connector) -> Done:
+    if work.is_in_doubt and connector.capabilities.find_by_reference:
+        pms_id = connector.find_by_reference(_kind(work), work.client, _reference(work))
+        if pms_id:
+            return replace(_update(replace(work, pms_id=pms_id), connector), action="look_up")
+    if work.kind is EntryKind.TASK:
+        written = connector.create_task(_task(work), _reference(work))
+    else:
+        written = connector.create_note(_note(work), _reference(work))
+    if written.was_there:
+        # The PMS answered from the key: it holds what an earlier try sent.
+        _update(replace(work, pms_id=written.pms_id), connector)
+    return Done("create", written.pms_id)
+
+
+def _update(work: Work, connector: Connector) -> Done:
+    pms_id = str(work.pms_id)
+    if work.kind is not EntryKind.TASK:
+        connector.update_note(pms_id, _note(work))
+        return Done("update", pms_id)
+    if connector.capabilities.read_tasks and connector.get_task(pms_id).is_done:
+        return Done("update", pms_id, Verdict(Next.CLOSED_THERE, reason=CLOSED_IN_PMS))
+    connector.update_task(pms_id, _task(work))
+    return Done("update", pms_id)
+
+
+def _delete(work: Work, connector: Connector) -> Done:
+    pms_id = work.pms_id
+    if pms_id is None and connector.capabilities.find_by_reference:
+        pms_id = connector.find_by_reference(_kind(work), work.client, _reference(work))
+    if pms_id is None:
+        return Done("none")
+    is_task = work.kind is EntryKind.TASK
+    if is_task and connector.capabilities.read_tasks:
+        try:
+            if connector.get_task(pms_id).is_done:
+                return Done("none", pms_id, Verdict(Next.CLOSED_THERE, reason=CLOSED_IN_PMS))
+        except RecordGone:
+            return Done("none")
+    delete = connector.delete_task if is_task else connector.delete_note
+    delete(pms_id)
+    return Done("delete")
+
+
+def _kind(work: Work) -> Kind:
+    return Kind.TASK if work.kind is EntryKind.TASK else Kind.NOTE
+
+
+def _reference(work: Work) -> str:
+    return work.reference if work.incarnation == 1 else f"{work.reference}-{work.incarnation}"
+
+
+def _note(work: Work) -> Note:
+    return Note(
+        client_id=work.client,
+        title=work.content["title"],
+        body=_body(work),
+        occurred_at=_moment(work.content["occurred_at"]),
+        reference=_reference(work),
+        is_transcript=work.kind is EntryKind.TRANSCRIPT,
+    )
+
+
+def _task(work: Work) -> Task:
+    return Task(
+        client_id=work.client,
+        title=work.content["title"],
+        body=_body(work),
+        due_at=_moment(work.content["due_at"]),
+        reference=_reference(work),
+        assignee=work.content.get("assignee", ""),
+        is_done=bool(work.content.get("is_done")),
+    )
+
+
+def _body(work: Work) -> str:
+    return f"{work.content['body']}\nRingnote {_reference(work)}"
+
+
+def _moment(stamp: Any) -> datetime:
+    return datetime.fromisoformat(stamp)
+
+
+def _since(started: float) -> int:
+    return round((time.monotonic() - started) * 1000)

@@ -1,0 +1,170 @@
+"""The end of a try: the attempt is kept and the entry moved on, fenced by the lease. Moves rows."""
+
+import random
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.orm import Session
+
+from ..db import Database
+from ..ledger.callbacks import close_callback
+from ..models import (
+    Attempt,
+    Callback,
+    CallbackState,
+    Connection,
+    ConnectionState,
+    Entry,
+    EntryState,
+    OutboxRow,
+    Pace,
+)
+from .outbox import Work
+from .retry import Next, Verdict, breaker_seconds
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """One try as it went: what was done, when (UTC), for how long, and what came of it."""
+
+    action: str
+    started_at: datetime
+    duration_ms: int
+    verdict: Verdict
+    pms_id: str | None = None
+    http_status: int | None = None
+    is_outage: bool = False
+    """Whether the failure was the connection's, not this record's."""
+
+
+def finish(db: Database, work: Work, result: Try) -> bool:
+    """Keep the attempt and move the entry on; False if the lease was lost, then nothing moves.
+
+    Commits.
+    """
+    with db.transaction() as session:
+        entry = session.get(Entry, work.entry_id, with_for_update=True)
+        if entry is None:
+            return False
+        row = session.scalars(
+            sa.select(OutboxRow)
+            .where(OutboxRow.entry_id == work.entry_id, OutboxRow.lease_token == work.lease_token)
+            .with_for_update()
+        ).first()
+        _keep(session, work, result, row is None)
+        if row is None:
+            log.warning("delivery.lease_lost", entry_id=work.entry_id)
+            return False
+        now = db.present(session)
+        row.lease_token = None
+        if result.verdict.next in (Next.WRITTEN, Next.CLOSED_THERE):
+            _written(session, entry, row, work, result, now)
+        else:
+            _not_written(session, entry, row, work, result.verdict, now)
+        _pace(session, work, result, now)
+    return True
+
+
+def _keep(session: Session, work: Work, result: Try, lost: bool) -> None:
+    session.add(
+        Attempt(
+            entry_id=work.entry_id,
+            connection_id=work.connection_id,
+            version=work.version,
+            action=result.action,
+            started_at=result.started_at,
+            duration_ms=result.duration_ms,
+            outcome=result.verdict.next.value,
+            http_status=result.http_status,
+            pms_id=result.pms_id,
+            error="the lease was lost meanwhile" if lost else result.verdict.reason,
+        )
+    )
+
+
+def _written(
+    session: Session, entry: Entry, row: OutboxRow, work: Work, result: Try, now: datetime
+) -> None:
+    entry.connection_id = work.connection_id
+    entry.written_version = work.version
+    entry.written_at = now
+    entry.reason = result.verdict.reason
+    if work.is_wanted:
+        entry.pms_id = result.pms_id
+    else:
+        entry.pms_id = None
+        entry.incarnation += 1
+    if result.verdict.next is Next.CLOSED_THERE:
+        _close(session, entry, result.verdict.reason or "", now)
+    elif entry.version != work.version:
+        # It moved on while this version was written: the new one is due now.
+        row.due_at, row.attempts, row.is_in_doubt = now, 0, False
+        entry.state = EntryState.DUE
+        return
+    entry.state = EntryState.SYNCED if entry.is_wanted else EntryState.WITHDRAWN
+    session.delete(row)
+
+
+def _close(session: Session, entry: Entry, reason: str, now: datetime) -> None:
+    if entry.subject_kind == "callback":
+        callback = session.get(Callback, entry.subject_id, with_for_update=True)
+        if callback and callback.closed_at is None:
+            close_callback(callback, CallbackState.DONE, f"a person in the PMS ({reason})", now)
+
+
+def _not_written(
+    session: Session, entry: Entry, row: OutboxRow, work: Work, verdict: Verdict, now: datetime
+) -> None:
+    row.is_in_doubt = not entry.pms_id and (verdict.is_in_doubt or work.is_in_doubt)
+    entry.reason = verdict.reason
+    has_moved_on = entry.version != work.version
+    match verdict.next:
+        case Next.SET_ASIDE if not has_moved_on:
+            entry.state = EntryState.SET_ASIDE
+            if row.is_in_doubt:
+                # Kept out of sight, so that a later revival still looks before it writes.
+                row.due_at = datetime.max.replace(tzinfo=now.tzinfo)
+            else:
+                session.delete(row)
+        case Next.PAUSED:
+            row.due_at = now
+            entry.state = EntryState.DUE
+            connection = session.get(Connection, work.connection_id, with_for_update=True)
+            if connection and connection.state is ConnectionState.ACTIVE:
+                connection.state = ConnectionState.PAUSED
+                connection.paused_reason = verdict.reason
+                log.error("connection.paused", connection_id=connection.id)
+        case Next.SNOOZED:
+            row.due_at = now
+            entry.state = EntryState.DUE
+        case _:
+            row.due_at = now if has_moved_on else now + timedelta(seconds=verdict.seconds)
+            row.attempts = 0 if has_moved_on else work.attempts + 1
+            entry.state = EntryState.RETRYING
+
+
+def _pace(session: Session, work: Work, result: Try, now: datetime) -> None:
+    verdict = result.verdict
+    if not result.is_outage and verdict.next is not Next.SNOOZED:
+        # The common case touches no row: only a success after failures has anything to clear.
+        session.execute(
+            sa.update(Pace)
+            .where(Pace.connection_id == work.connection_id, Pace.failures > 0)
+            .values(failures=0, blocked_until=None, blocked_by=None)
+        )
+        return
+    pace = session.get(Pace, work.connection_id, with_for_update=True)
+    if pace is None:
+        return
+    if verdict.next is Next.SNOOZED:
+        pace.blocked_until = now + timedelta(seconds=verdict.seconds)
+        pace.blocked_by = "rate limit"
+        return
+    pace.failures += 1
+    if pause := breaker_seconds(pace.failures, random.random()):
+        pace.blocked_until = now + timedelta(seconds=pause)
+        pace.blocked_by = "breaker"

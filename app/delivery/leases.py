@@ -1,0 +1,71 @@
+"""The leases a worker holds: renewed while it lives, so that a dead worker's rows soon come free."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import structlog
+from sqlalchemy.exc import DBAPIError
+
+from ..db import Database
+from .outbox import LEASE_SECONDS, Work, renew
+
+RENEW_SECONDS = 5.0
+SLACK_SECONDS = 5.0
+"""A lease with less than this left is not relied on any more."""
+
+log = structlog.get_logger(__name__)
+
+
+class Leases:
+    """What one worker has claimed and not yet finished. Safe to use from its threads."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._until: dict[str, float] = {}
+        self._lock = threading.Lock()
+
+    def hold(self, work: list[Work], claimed_at: float) -> None:
+        """Note what was claimed at `claimed_at` (monotonic seconds, read before the claim)."""
+        with self._lock:
+            self._until.update({each.lease_token: claimed_at + LEASE_SECONDS for each in work})
+
+    def drop(self, work: Work) -> None:
+        with self._lock:
+            self._until.pop(work.lease_token, None)
+
+    def is_held(self, work: Work) -> bool:
+        """Whether nobody else can have claimed it, for long enough to send something."""
+        with self._lock:
+            return self._until.get(work.lease_token, 0.0) - time.monotonic() > SLACK_SECONDS
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Renew all leases in the background until the block ends."""
+        stop = threading.Event()
+        thread = threading.Thread(
+            target=self._keep, args=(stop,), name="ringnote-leases", daemon=True
+        )
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
+
+    def _keep(self, stop: threading.Event) -> None:
+        while not stop.wait(RENEW_SECONDS):
+            with self._lock:
+                tokens = list(self._until)
+            if not tokens:
+                continue
+            asked_at = time.monotonic()
+            try:
+                held = renew(self._db, tokens)
+            except DBAPIError as error:
+                log.warning("delivery.renew_failed", error=type(error.orig).__name__)
+                continue
+            with self._lock:
+                for token in held & self._until.keys():
+                    self._until[token] = asked_at + LEASE_SECONDS

@@ -1,0 +1,198 @@
+"""The words of entries: titles, bodies and times as a front desk would keep them. Pure.
+
+Titles hold no time, duration or count, so that a late or repeated event does not rename a note.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import phonenumbers
+
+from ..telephony.calls import CallSummary, Direction, Leg, Outcome, how_far
+from ..telephony.conversations import Window
+
+CALL_TITLES = {
+    Outcome.ANSWERED_THEN_VOICEMAIL: "Incoming call answered, then reached voicemail",
+    Outcome.VOICEMAIL: "Incoming call reached voicemail",
+    Outcome.MISSED: "Missed call",
+    Outcome.UNKNOWN: "Incoming call, end not reported",
+}
+APPROXIMATE = "Times are those of receipt, so durations are approximate."
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """Where and how a clinic speaks: its time zone and region."""
+
+    timezone: str
+    region: str
+
+
+def compose_call(summary: CallSummary, voice: Voice) -> dict[str, Any]:
+    """The content of a call's note: title, body (without the reference) and `occurred_at`."""
+    outbound = summary.direction is Direction.OUTBOUND
+    lines = [
+        _moment(summary.started_at, voice) + _spans(summary),
+        f"{'To' if outbound else 'From'} {show_number(summary.number, summary.number_raw, voice)}"
+        + (f" ({summary.caller_name})" if summary.caller_name and not outbound else ""),
+    ]
+    if line := _line(summary, voice):
+        lines.append(f"{'From' if outbound else 'On'} line {line}")
+    if detail := _detail(summary):
+        lines.append(detail)
+    lines += [_sentence(f"Not reported by the phone system: {fact}") for fact in summary.missing]
+    if summary.corrected_by:
+        lines.append(f"Corrected by {summary.corrected_by}.")
+    return {
+        "title": call_title(summary),
+        "body": "\n".join([*lines, "", APPROXIMATE]),
+        "occurred_at": _iso(summary.started_at),
+    }
+
+
+def call_title(summary: CallSummary) -> str:
+    """What a call is called: stable whatever the order and time of its events."""
+    if summary.direction is Direction.OUTBOUND:
+        dialled = [leg for leg in summary.legs if not leg.has_answered] or list(summary.legs)
+        by = _people(dialled)
+        return f"Call placed by {by}" if by else "Call placed"
+    if summary.outcome is Outcome.ANSWERED:
+        by = _people([leg for leg in summary.legs if leg.has_answered])
+        return f"Incoming call answered by {by}" if by else "Incoming call answered"
+    return CALL_TITLES[summary.outcome]
+
+
+def compose_callback(
+    calls: Sequence[CallSummary], opened_at: datetime, due_minutes: int, assignee: str, voice: Voice
+) -> dict[str, Any]:
+    """The content of a callback's task, from the calls that ask for it (at least one), in order."""
+    ordered = sorted(calls, key=lambda call: call.started_at)
+    last = ordered[-1]
+    number = show_number(last.number, last.number_raw, voice)
+    name = f" ({last.caller_name})" if last.caller_name else ""
+    lines = [f"Please call {number}{name} back.", _tally(ordered, voice)]
+    lines += [_asked(call, voice) for call in ordered[-10:]]
+    return {
+        "title": "Call back: missed call"
+        if all(call.outcome is Outcome.MISSED for call in ordered)
+        else "Call back: voicemail",
+        "body": "\n".join([*lines, "", APPROXIMATE]),
+        "occurred_at": _iso(opened_at),
+        "due_at": _iso(opened_at + timedelta(minutes=due_minutes)),
+        "assignee": assignee,
+        "is_done": False,
+    }
+
+
+def compose_transcript(window: Window, voice: Voice) -> dict[str, Any]:
+    """The content of one window's transcript; `occurred_at` is its first text."""
+    zone = ZoneInfo(voice.timezone)
+    day = window.local_day
+    lines = [
+        f"Texts with {show_number(window.number, window.number_raw, voice)}"
+        f" on {day:%A}, {day.day} {day:%B %Y}",
+        "",
+    ]
+    for message in window.messages:
+        at = message.at.astimezone(zone)
+        sender = "Client" if message.is_inbound else "Clinic"
+        text = f"[attachment] {message.text}" if message.is_attachment else message.text
+        lines.append(f"{at:%H:%M} {sender}: {text}")
+    return {
+        "title": "Text conversation",
+        "body": "\n".join([*lines, "", "Times are those of receipt."]),
+        "occurred_at": _iso(window.messages[0].at),
+    }
+
+
+def show_number(number: str, raw: str, voice: Voice) -> str:
+    """A number as people of the clinic's region write it."""
+    if not number.startswith("+"):
+        return raw or "an unknown number"
+    try:
+        parsed = phonenumbers.parse(number)
+    except phonenumbers.NumberParseException:
+        return raw or number
+    home = phonenumbers.country_code_for_region(voice.region) == parsed.country_code
+    style = phonenumbers.PhoneNumberFormat
+    return phonenumbers.format_number(parsed, style.NATIONAL if home else style.INTERNATIONAL)
+
+
+def about(seconds: int) -> str:
+    """A duration in words: 'about 40 s', 'about 3 min', 'about 1 h 5 min'."""
+    if seconds < 60:
+        return f"about {seconds} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"about {hours} h {minutes} min" if hours else f"about {minutes} min"
+
+
+def _detail(summary: CallSummary) -> str:
+    if summary.direction is Direction.OUTBOUND:
+        return "Whether it was answered is not reported by the phone system."
+    if summary.outcome is Outcome.MISSED:
+        return f"Nobody answered; it got this far: {how_far(summary)}."
+    if summary.outcome is Outcome.VOICEMAIL:
+        return (
+            f"Nobody answered ({how_far(summary)}); the caller reached voicemail"
+            " and may have left a message."
+        )
+    if summary.outcome is Outcome.ANSWERED_THEN_VOICEMAIL:
+        return "The caller ended in voicemail after the call was answered."
+    if summary.outcome is Outcome.ANSWERED and len(summary.legs) > 1:
+        rang = [leg for leg in summary.legs if leg.has_rung and not leg.has_answered]
+        return f"Also rang {_people(rang)}." if rang else ""
+    return ""
+
+
+def _spans(summary: CallSummary) -> str:
+    spans = []
+    if summary.waited_seconds:
+        spans.append(f"waited {about(summary.waited_seconds)}")
+    if summary.talked_seconds:
+        spans.append(f"talked {about(summary.talked_seconds)}")
+    return f", {', '.join(spans)}" if spans else ""
+
+
+def _tally(calls: Sequence[CallSummary], voice: Voice) -> str:
+    missed = sum(call.outcome is Outcome.MISSED for call in calls)
+    mailed = len(calls) - missed
+    parts = [f"{missed} missed call{'s' * (missed != 1)}"] * bool(missed)
+    parts += [f"{mailed} call{'s' * (mailed != 1)} that reached voicemail"] * bool(mailed)
+    return f"{' and '.join(parts)}, the last {_moment(calls[-1].started_at, voice)}."
+
+
+def _asked(call: CallSummary, voice: Voice) -> str:
+    what = "reached voicemail" if call.outcome is not Outcome.MISSED else "missed"
+    return f"- {_moment(call.started_at, voice)}: {what}, {how_far(call)}{_spans(call)}"
+
+
+def _line(summary: CallSummary, voice: Voice) -> str:
+    number = show_number(summary.line, summary.line, voice) if summary.line else ""
+    return (
+        f"{summary.line_name} ({number})"
+        if summary.line_name and number
+        else (summary.line_name or number)
+    )
+
+
+def _people(legs: Sequence[Leg]) -> str:
+    shown = sorted(f"{leg.name} ({leg.extension})" if leg.name else leg.extension for leg in legs)
+    if len(shown) < 2:
+        return "".join(shown)
+    return f"{', '.join(shown[:-1])} and {shown[-1]}"
+
+
+def _moment(at: datetime, voice: Voice) -> str:
+    local = at.astimezone(ZoneInfo(voice.timezone))
+    return f"{local:%a} {local.day} {local:%b %Y, %H:%M}"
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith(".") else f"{text}."
+
+
+def _iso(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -1,0 +1,171 @@
+"""Desired entries against standing ones: insert, amend, withdraw. Moves rows for settle.
+
+Idempotent: the same desired state ends in the same rows, however often it is reconciled.
+"""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from ..db import Database
+from ..models import Connection, Entry, EntryKind, EntryState, OutboxRow
+
+REFERENCE_WORDS = "abcdefghijkmnpqrstuvwxyz23456789"
+NO_CONNECTION = "no PMS is connected yet"
+WATCH_ONLY = "watch only: nothing is written"
+TOO_OLD = "from before the connection's start, so left alone"
+FORMER_CONNECTION = "written to a former connection, so not amended"
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """One entry that should stand. `client` is '' until its number is matched."""
+
+    kind: EntryKind
+    client: str
+    content: dict[str, Any]
+
+
+def reconcile(
+    session: Session,
+    db: Database,
+    clinic_id: int,
+    subject: tuple[str, int],
+    desired: Sequence[Desired],
+    now: datetime,
+) -> list[Entry]:
+    """Make the entries of `subject` (its kind and id) what is desired; returns all that stand.
+
+    The caller holds the subject's lock. Does not commit.
+    """
+    connection = find_connection_in_use(session, clinic_id)
+    standing = {(entry.kind, entry.client): entry for entry in _lock(session, clinic_id, subject)}
+    kept = []
+    for want in desired:
+        entry = standing.pop((want.kind, want.client), None) or standing.pop((want.kind, ""), None)
+        if entry is None:
+            entry = _new(clinic_id, subject, want, now)
+            session.add(entry)
+            session.flush()
+            place(session, db, entry, connection, now)
+        elif (entry.client, entry.content, entry.is_wanted) != (want.client, want.content, True):
+            entry.client, entry.content = want.client, want.content
+            _revise(entry, True, now)
+            place(session, db, entry, connection, now)
+        kept.append(entry)
+    for entry in standing.values():
+        if entry.is_wanted:
+            _revise(entry, False, now)
+            place(session, db, entry, connection, now)
+    return kept
+
+
+def place(
+    session: Session, db: Database, entry: Entry, connection: Connection | None, now: datetime
+) -> None:
+    """Put an entry whose desired state has changed where it belongs: a state and, if it is to be
+    written, an outbox row. Does not commit."""
+    if entry.pms_id and (connection is None or connection.id != entry.connection_id):
+        entry.state, entry.reason = EntryState.SYNCED, FORMER_CONNECTION
+    elif not entry.is_wanted and not _may_stand_in_pms(session, entry):
+        entry.state, entry.reason = EntryState.WITHDRAWN, None
+        session.execute(sa.delete(OutboxRow).where(OutboxRow.entry_id == entry.id))
+    elif not entry.client:
+        entry.state, entry.reason = EntryState.WAITING, None
+    elif connection is None:
+        entry.state, entry.reason = EntryState.DUE, NO_CONNECTION
+    elif connection.is_watch_only:
+        entry.state, entry.reason = EntryState.DUE, WATCH_ONLY
+    elif connection.since and datetime.fromisoformat(entry.content["occurred_at"]) < (
+        connection.since
+    ):
+        entry.state, entry.reason = EntryState.WITHDRAWN, TOO_OLD
+    else:
+        entry.state, entry.reason = EntryState.DUE, None
+        enqueue(session, db, entry, connection.id)
+
+
+def enqueue(session: Session, db: Database, entry: Entry, connection_id: int) -> None:
+    """Have an entry written now. A leased row keeps its time: its finish sees the new version.
+
+    Does not commit.
+    """
+    insert = db.insert(OutboxRow).values(
+        entry_id=entry.id,
+        connection_id=connection_id,
+        due_at=db.now(),
+        attempts=0,
+        is_in_doubt=False,
+        queued_at=db.now(),
+    )
+    is_leased = OutboxRow.lease_token.is_not(None)
+    session.execute(
+        insert.on_conflict_do_update(
+            index_elements=[OutboxRow.entry_id],
+            set_={
+                "connection_id": insert.excluded.connection_id,
+                "due_at": sa.case((is_leased, OutboxRow.due_at), else_=insert.excluded.due_at),
+                "attempts": 0,
+                "queued_at": insert.excluded.queued_at,
+            },
+        )
+    )
+
+
+def find_connection_in_use(session: Session, clinic_id: int) -> Connection | None:
+    """The clinic's connection that entries are written to."""
+    return session.scalars(
+        sa.select(Connection).where(
+            Connection.clinic_id == clinic_id, Connection.ended_at.is_(None)
+        )
+    ).first()
+
+
+def _lock(session: Session, clinic_id: int, subject: tuple[str, int]) -> Sequence[Entry]:
+    return session.scalars(
+        sa.select(Entry)
+        .where(
+            Entry.clinic_id == clinic_id,
+            Entry.subject_kind == subject[0],
+            Entry.subject_id == subject[1],
+        )
+        .order_by(Entry.id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).all()
+
+
+def _new(clinic_id: int, subject: tuple[str, int], want: Desired, now: datetime) -> Entry:
+    return Entry(
+        clinic_id=clinic_id,
+        subject_kind=subject[0],
+        subject_id=subject[1],
+        kind=want.kind,
+        client=want.client,
+        state=EntryState.WAITING,
+        version=1,
+        content=want.content,
+        is_wanted=True,
+        reference="rn-" + "".join(secrets.choice(REFERENCE_WORDS) for _ in range(16)),
+        incarnation=1,
+        created_at=now,
+        updated_at=now,
+    )
+
+
+def _revise(entry: Entry, is_wanted: bool, now: datetime) -> None:
+    entry.is_wanted = is_wanted
+    entry.version += 1
+    entry.updated_at = now
+
+
+def _may_stand_in_pms(session: Session, entry: Entry) -> bool:
+    if entry.pms_id:
+        return True
+    row = session.get(OutboxRow, entry.id, populate_existing=True)
+    return row is not None and (row.is_in_doubt or row.lease_token is not None)

@@ -1,0 +1,117 @@
+"""Settling: a due subject's events are folded, matched and turned into entries, in one transaction.
+
+Called by the worker. No HTTP happens here: a number nobody has is queued for a look-up at the PMS.
+"""
+
+import hashlib
+import random
+from datetime import datetime
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+from ..db import Database
+from ..models import DueMark, SubjectKind
+from ..runtime import Runtime
+from .settle_call import settle_call
+from .settle_conversation import settle_conversation
+
+LONGEST_PAUSE_SECONDS = 3600.0
+
+Subject = tuple[int, SubjectKind, str]
+"""Clinic, kind and key (callUuid or conversationID)."""
+
+log = structlog.get_logger(__name__)
+
+
+def settle_due(runtime: Runtime, limit: int = 50) -> int:
+    """Settle up to `limit` subjects that are due, each in a transaction of its own; how many were.
+
+    Any number of workers may do so at once: each subject is settled by one of them at a time.
+    """
+    with runtime.db.reading() as session:
+        due = (
+            sa.select(DueMark.clinic_id, DueMark.subject_kind, DueMark.subject_key)
+            .where(DueMark.due_at <= runtime.db.now())
+            .order_by(DueMark.due_at)
+            .limit(limit)
+        )
+        subjects: list[Subject] = [(row[0], row[1], row[2]) for row in session.execute(due)]
+    # Workers that woke together would all begin with the same subject.
+    random.shuffle(subjects)
+    return sum(settle_subject(runtime, subject) for subject in subjects)
+
+
+def settle_subject(runtime: Runtime, subject: Subject) -> bool:
+    """Settle one subject, then delete its mark, move it, or leave it if an event came meanwhile.
+
+    False if another worker is at it or was. A subject that cannot be settled is logged and tried
+    again later, ever more rarely; it never stops the others.
+    """
+    clinic_id, kind, key = subject
+    try:
+        with runtime.db.transaction() as session:
+            generation = _take(session, runtime.db, subject)
+            if generation is None:
+                return False
+            settle = settle_call if kind is SubjectKind.CALL else settle_conversation
+            again_at = settle(session, runtime, clinic_id, key)
+            _finish(session, subject, generation, again_at)
+    except DBAPIError as error:
+        log.warning("settle.database", kind=kind.value, error=type(error.orig).__name__)
+        _postpone(runtime.db, subject)
+        return False
+    except Exception:
+        log.exception("settle.failed", kind=kind.value, clinic_id=clinic_id)
+        _postpone(runtime.db, subject)
+        return False
+    return True
+
+
+def _take(session: Session, db: Database, subject: Subject) -> int | None:
+    # The subject is locked by its name, not by a row of it, so that ingest, which bumps the mark's
+    # generation, never waits for a settling. SQLite has one writer at a time anyway.
+    if (
+        not db.is_sqlite
+        and not session.scalars(
+            sa.select(sa.func.pg_try_advisory_xact_lock(_lock_number(subject)))
+        ).one()
+    ):
+        return None
+    query = sa.select(DueMark.generation).where(*_where(subject), DueMark.due_at <= db.now())
+    return session.scalars(query).first()
+
+
+def _lock_number(subject: Subject) -> int:
+    name = f"{subject[0]} {subject[1].value} {subject[2]}".encode()
+    return int.from_bytes(hashlib.blake2b(name, digest_size=8).digest(), "big", signed=True)
+
+
+def _finish(session: Session, subject: Subject, generation: int, again_at: datetime | None) -> None:
+    mine = [*_where(subject), DueMark.generation == generation]
+    if again_at is None:
+        session.execute(sa.delete(DueMark).where(*mine))
+    else:
+        session.execute(sa.update(DueMark).where(*mine).values(due_at=again_at, failures=0))
+
+
+def _postpone(db: Database, subject: Subject) -> None:
+    with db.transaction() as session:
+        mark = session.scalars(sa.select(DueMark).where(*_where(subject)).with_for_update()).first()
+        if mark:
+            pause = min(2.0**mark.failures, LONGEST_PAUSE_SECONDS)
+            mark.failures += 1
+            session.flush()
+            session.execute(
+                sa.update(DueMark).where(*_where(subject)).values(due_at=db.later(pause))
+            )
+
+
+def _where(subject: Subject) -> list[sa.ColumnElement[bool]]:
+    return [
+        DueMark.clinic_id == subject[0],
+        DueMark.subject_kind == subject[1],
+        DueMark.subject_key == subject[2],
+    ]

@@ -1,0 +1,197 @@
+"""Settling one callUuid: its calls, their matches, their notes and their callback."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from ..models import (
+    Call,
+    Callback,
+    CallbackState,
+    Clinic,
+    Decision,
+    Entry,
+    EntryKind,
+    Match,
+    SubjectKind,
+)
+from ..numbers import NumberKind, read_number
+from ..runtime import Runtime
+from ..telephony.calls import (
+    CallSummary,
+    fold_call,
+    settles_at,
+    split_reused,
+    summary_from_json,
+    summary_to_json,
+)
+from ..telephony.facts import Correction, Fact, Grounds
+from .callbacks import join_callback, leave_callback, list_asking
+from .compose import Voice, compose_call, compose_callback
+from .policy import CallWants, Rules, decide_call
+from .reconcile import Desired, reconcile
+from .subjects import (
+    UNDECIDED,
+    get_rules,
+    lines_in_order,
+    match_subject,
+    read_facts,
+    read_grounds,
+    see_line,
+)
+
+
+def settle_call(
+    session: Session, runtime: Runtime, clinic_id: int, call_uuid: str
+) -> datetime | None:
+    """Bring everything that follows from this callUuid's events up to date. Does not commit.
+
+    The caller holds the subject's lock. Returns when to settle again, None if nothing more is to come by itself.
+    """
+    db = runtime.db
+    now = db.present(session)
+    clinic = session.get_one(Clinic, clinic_id)
+    calls = _calls(session, clinic, call_uuid)
+    facts = read_facts(session, clinic.id, SubjectKind.CALL, call_uuid)
+    for did, label in lines_in_order(facts):
+        if number := read_number(did, clinic.region).e164:
+            see_line(session, db, clinic, number, label, now)
+    grounds = read_grounds(session, clinic)
+    corrections = _corrections(session, clinic.id, call_uuid)
+    grace = timedelta(seconds=runtime.settings.missed_grace_seconds)
+    again_at = None
+    groups = split_reused(facts)
+    for ordinal, group in enumerate(groups, start=1):
+        call = calls.get(ordinal) or _add(session, clinic, call_uuid, ordinal, group[0].at)
+        if call.frozen_at:
+            continue
+        mine = _within(corrections, group, groups[ordinal:])
+        due_at = settles_at(group, grace)
+        _store(call, fold_call(group, mine, grounds))
+        if call.settled_at is None and not mine and due_at > now:
+            again_at = due_at if again_at is None else min(again_at, due_at)
+            continue
+        call.settled_at = call.settled_at or now
+        _write(session, runtime, clinic, call, grounds, now)
+    return again_at
+
+
+def _write(
+    session: Session,
+    runtime: Runtime,
+    clinic: Clinic,
+    call: Call,
+    grounds: Grounds,
+    now: datetime,
+) -> None:
+    summary = summary_from_json(call.summary)
+    version, rules = get_rules(session, clinic.id, call.policy_version)
+    call.policy_version = version
+    match = None
+    if summary.filtered_by is None:
+        number = (summary.number, summary.number_raw, summary.number_kind)
+        match = match_subject(session, runtime.db, clinic, ("call", call.id), number, now)
+    wants = decide_call(rules, summary, match.kind if match else "", match.rule if match else "")
+    call.filtered_by = wants.filtered_by
+    client = match.client if match and match.kind not in UNDECIDED else ""
+    voice = Voice(clinic.timezone, clinic.region)
+    notes = [Desired(EntryKind.NOTE, client, compose_call(summary, voice))] if wants.note else []
+    reconcile(session, runtime.db, clinic.id, ("call", call.id), notes, now)
+    _call_back(session, runtime, clinic, call, summary, wants, match, rules, now)
+
+
+def _call_back(
+    session: Session,
+    runtime: Runtime,
+    clinic: Clinic,
+    call: Call,
+    summary: CallSummary,
+    wants: CallWants,
+    match: Match | None,
+    rules: Rules,
+    now: datetime,
+) -> None:
+    if wants.callback and summary.number:
+        callback: Callback | None = join_callback(
+            session, runtime.db, clinic.id, summary.number, call.id, summary.started_at
+        )
+    else:
+        callback = leave_callback(session, call.id, now)
+    if callback is None or callback.state is CallbackState.DONE:
+        return
+    session.flush()
+    asking = session.scalars(sa.select(Call).where(Call.id.in_(list_asking(session, callback.id))))
+    summaries = [summary_from_json(each.summary) for each in asking]
+    desired = []
+    if summaries and callback.closed_at is None:
+        client = (match.client if match else "") or _task_client(session, callback.id)
+        content = compose_callback(
+            summaries,
+            callback.opened_at,
+            rules.callbacks.due_minutes,
+            rules.callbacks.assignee,
+            Voice(clinic.timezone, clinic.region),
+        )
+        desired = [Desired(EntryKind.TASK, client, content)]
+    reconcile(session, runtime.db, clinic.id, ("callback", callback.id), desired, now)
+
+
+def _task_client(session: Session, callback_id: int) -> str:
+    # A number that came to be shared since must not tear the task from the client it stands at.
+    query = sa.select(Entry.client).where(
+        Entry.subject_kind == "callback", Entry.subject_id == callback_id, Entry.is_wanted
+    )
+    return session.scalars(query).first() or ""
+
+
+def _calls(session: Session, clinic: Clinic, call_uuid: str) -> dict[int, Call]:
+    query = sa.select(Call).where(Call.clinic_id == clinic.id, Call.call_uuid == call_uuid)
+    return {call.ordinal: call for call in session.scalars(query)}
+
+
+def _add(
+    session: Session, clinic: Clinic, call_uuid: str, ordinal: int, started_at: datetime
+) -> Call:
+    call = Call(
+        clinic_id=clinic.id, call_uuid=call_uuid, ordinal=ordinal, started_at=started_at, summary={}
+    )
+    session.add(call)
+    session.flush()
+    return call
+
+
+def _store(call: Call, summary: CallSummary) -> None:
+    call.summary = summary_to_json(summary)
+    call.direction = summary.direction.value
+    call.outcome = summary.outcome.value
+    call.number = summary.number if summary.number_kind is NumberKind.PHONE else ""
+    call.started_at = summary.started_at
+
+
+def _corrections(session: Session, clinic_id: int, call_uuid: str) -> list[Correction]:
+    decisions = session.scalars(
+        sa.select(Decision)
+        .where(
+            Decision.clinic_id == clinic_id,
+            Decision.subject_kind == "call",
+            Decision.subject_key == call_uuid,
+            Decision.kind == "correct",
+        )
+        .order_by(Decision.made_at, Decision.id)
+    )
+    return [
+        Correction(each.made_at, each.value["outcome"], each.made_by, each.why)
+        for each in decisions
+    ]
+
+
+def _within(
+    corrections: Sequence[Correction],
+    group: Sequence[Fact],
+    later: Sequence[Sequence[Fact]],
+) -> list[Correction]:
+    """The corrections that were made of this use of the callUuid, not of a later one."""
+    starts, ends = group[0].at, later[0][0].at if later else None
+    return [each for each in corrections if starts <= each.at and (ends is None or each.at < ends)]

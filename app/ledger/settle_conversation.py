@@ -1,0 +1,128 @@
+"""Settling one conversation: its windows, their matches and their transcripts."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from ..models import Clinic, Conversation, EntryKind, SubjectKind, Transcript
+from ..runtime import Runtime
+from ..telephony.conversations import Window, fold_windows
+from .compose import Voice, compose_transcript
+from .policy import Rules, unwritable
+from .reconcile import Desired, reconcile
+from .subjects import UNDECIDED, get_rules, match_subject, read_facts, read_grounds
+
+
+def settle_conversation(
+    session: Session, runtime: Runtime, clinic_id: int, key: str
+) -> datetime | None:
+    """Bring the transcripts of this conversationID up to date; nothing comes by itself later.
+
+    The caller holds the subject's lock. Does not commit.
+    """
+    now = runtime.db.present(session)
+    clinic = session.get_one(Clinic, clinic_id)
+    conversation = _conversation(session, clinic, key, now)
+    facts = read_facts(session, clinic.id, SubjectKind.CONVERSATION, key)
+    grounds = read_grounds(session, clinic)
+    version, rules = get_rules(session, clinic.id, None)
+    repeats = timedelta(seconds=rules.transcripts.repeat_seconds)
+    for window in fold_windows(facts, conversation.timezone, grounds, repeats):
+        transcript = _store(session, conversation, window, now)
+        if not transcript.frozen_at:
+            transcript.policy_version = transcript.policy_version or version
+            _write(session, runtime, clinic, transcript, window, conversation.timezone, rules, now)
+    return None
+
+
+def _write(
+    session: Session,
+    runtime: Runtime,
+    clinic: Clinic,
+    transcript: Transcript,
+    window: Window,
+    zone: str,
+    rules: Rules,
+    now: datetime,
+) -> None:
+    subject = ("transcript", transcript.id)
+    client = ""
+    filtered = window.filtered_by
+    if filtered is None:
+        number = (window.number, window.number_raw, window.number_kind)
+        match = match_subject(session, runtime.db, clinic, subject, number, now)
+        filtered = unwritable(match.kind, match.rule)
+        client = match.client if match.kind not in UNDECIDED else ""
+    if filtered is None and not rules.transcripts.enabled:
+        filtered = "the policy writes no transcripts"
+    transcript.filtered_by = filtered
+    desired = []
+    if filtered is None:
+        content = compose_transcript(
+            window, Voice(transcript_zone(session, transcript), clinic.region)
+        )
+        desired = [Desired(EntryKind.TRANSCRIPT, client, content)]
+    reconcile(session, runtime.db, clinic.id, subject, desired, now)
+
+
+def _conversation(session: Session, clinic: Clinic, key: str, now: datetime) -> Conversation:
+    conversation = session.scalars(
+        sa.select(Conversation).where(
+            Conversation.clinic_id == clinic.id, Conversation.conversation_key == key
+        )
+    ).first()
+    if conversation is None:
+        conversation = Conversation(
+            clinic_id=clinic.id, conversation_key=key, timezone=clinic.timezone, created_at=now
+        )
+        session.add(conversation)
+        session.flush()
+    return conversation
+
+
+def _store(
+    session: Session, conversation: Conversation, window: Window, now: datetime
+) -> Transcript:
+    number = window.number or window.number_raw
+    transcript = session.scalars(
+        sa.select(Transcript).where(
+            Transcript.conversation_id == conversation.id,
+            Transcript.number == number,
+            Transcript.starts_at == window.starts_at,
+        )
+    ).first()
+    if transcript is None:
+        transcript = Transcript(
+            clinic_id=conversation.clinic_id,
+            conversation_id=conversation.id,
+            number=number,
+            starts_at=window.starts_at,
+            ends_at=window.ends_at,
+            local_day=window.local_day,
+            settled_at=now,
+        )
+        session.add(transcript)
+    transcript.last_text_at = window.messages[-1].at
+    transcript.summary = _summary(window)
+    session.flush()
+    return transcript
+
+
+def _summary(window: Window) -> dict[str, Any]:
+    return {
+        "number_raw": window.number_raw,
+        "line": window.line,
+        "messages": [
+            {
+                "event_id": message.event_id,
+                "at": message.at.isoformat(),
+                "is_inbound": message.is_inbound,
+                "text": message.text,
+                "is_attachment": message.is_attachment,
+                "repeats": list(message.repeats),
+            }
+            for message in window.messages
+        ],
+    }

@@ -1,0 +1,129 @@
+"""What settling a call and settling a conversation share: facts, match and the policy in force."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from ..connectors import CONNECTORS
+from ..db import Database
+from ..directory.lookup import queue_lookup
+from ..directory.match import Decided, match_number
+from ..models import Clinic, Event, EventStatus, Line, Match, Policy, SubjectKind
+from ..numbers import NumberKind, read_number
+from ..telephony.facts import EventType, Fact, Grounds
+from .policy import Rules
+from .reconcile import find_connection_in_use
+
+UNDECIDED = ("none", "several")
+
+
+def read_facts(session: Session, clinic_id: int, kind: SubjectKind, key: str) -> list[Fact]:
+    """The accepted, known events of a subject, in order of receipt."""
+    events = session.scalars(
+        sa.select(Event)
+        .where(
+            Event.clinic_id == clinic_id,
+            Event.subject_kind == kind,
+            Event.subject_key == key,
+            Event.status == EventStatus.ACCEPTED,
+        )
+        .order_by(Event.received_at, Event.id)
+    )
+    return [
+        Fact(event.id, event.received_at, EventType(event.event_type), event.fields)
+        for event in events
+    ]
+
+
+def read_grounds(session: Session, clinic: Clinic) -> Grounds:
+    """What the folds must know of the clinic."""
+    lines = session.scalars(sa.select(Line.number).where(Line.clinic_id == clinic.id))
+    return Grounds(region=clinic.region, lines=frozenset(lines))
+
+
+def see_line(
+    session: Session, db: Database, clinic: Clinic, number: str, label: str, now: datetime
+) -> None:
+    """Remember a line that events name as the clinic's own. Does not commit."""
+    session.execute(
+        db.insert(Line)
+        .values(clinic_id=clinic.id, number=number, label=label, source="seen", created_at=now)
+        .on_conflict_do_nothing(index_elements=[Line.clinic_id, Line.number])
+    )
+
+
+def match_subject(
+    session: Session,
+    db: Database,
+    clinic: Clinic,
+    subject: tuple[str, int],
+    number: tuple[str, str, NumberKind],
+    now: datetime,
+) -> Match:
+    """The subject's match: the one decided before, or one decided now and kept with its rule.
+
+    `number` is E.164 (or ''), the text as it came, and its kind. Does not commit.
+    """
+    match = session.scalars(
+        sa.select(Match).where(Match.subject_kind == subject[0], Match.subject_id == subject[1])
+    ).first()
+    known_as = number[0] or number[1]
+    if match and match.number == known_as and match.kind not in UNDECIDED:
+        return match
+    decided = _decide(session, db, clinic, number, now)
+    if match is None:
+        match = Match(clinic_id=clinic.id, subject_kind=subject[0], subject_id=subject[1])
+        session.add(match)
+    match.number, match.kind, match.client = known_as, decided.kind, decided.client
+    match.candidates, match.rule = list(decided.candidates), decided.rule
+    match.decided_at = now
+    session.flush()
+    return match
+
+
+def _decide(
+    session: Session,
+    db: Database,
+    clinic: Clinic,
+    number: tuple[str, str, NumberKind],
+    now: datetime,
+) -> Decided:
+    e164, raw, kind = number
+    if kind is NumberKind.WITHHELD:
+        return Decided(kind="withheld", rule="the number was withheld")
+    national = read_number(e164, clinic.region).national if e164 else ""
+    decided = match_number(session, clinic.id, e164 or raw, national, now)
+    if decided.kind == "none" and e164 and _can_ask(session, clinic.id):
+        queue_lookup(session, db, clinic.id, e164)
+    return decided
+
+
+def _can_ask(session: Session, clinic_id: int) -> bool:
+    connection = find_connection_in_use(session, clinic_id)
+    return connection is not None and (
+        CONNECTORS[connection.connector].capabilities.search_by_phone
+        if connection.connector in CONNECTORS
+        else False
+    )
+
+
+def get_rules(session: Session, clinic_id: int, version: int | None) -> tuple[int, Rules]:
+    """The policy pinned by its version, or the newest; with its version."""
+    query = sa.select(Policy).where(Policy.clinic_id == clinic_id)
+    if version is not None:
+        query = query.where(Policy.version == version)
+    policy = session.scalars(query.order_by(Policy.version.desc()).limit(1)).first()
+    return (policy.version, Rules.model_validate(policy.rules)) if policy else (0, Rules())
+
+
+def lines_in_order(facts: Sequence[Fact]) -> list[tuple[str, str]]:
+    """The (didNumber, didDescription) pairs that these facts name."""
+    return sorted(
+        {
+            (fact.fields["did_number"], fact.fields.get("did_description", ""))
+            for fact in facts
+            if fact.type is EventType.INBOUND_CALL and fact.fields.get("did_number")
+        }
+    )

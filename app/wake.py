@@ -1,0 +1,108 @@
+"""Wake-up: how a worker hears of a commit at once instead of sleeping until its next poll.
+
+PostgreSQL tells by NOTIFY, sent after the commit; SQLite by `PRAGMA data_version`, which moves when
+anybody else commits. Both are hints: a lost one only means waiting for the poll.
+"""
+
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Iterator
+
+import psycopg
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from .db import Database
+
+CHANNEL = "ringnote_due"
+NOTIFY_GAP_SECONDS = 0.02
+DATA_VERSION_SECONDS = 0.01
+LISTEN_SECONDS = 0.5
+
+log = structlog.get_logger(__name__)
+
+
+class Waker:
+    """Tells workers that something became due. `notify` never blocks and never raises."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._wanted = threading.Event()
+        self._lock = threading.Lock()
+        self._process: int | None = None
+
+    def notify(self) -> None:
+        """Call after a commit. Many calls within 20 ms are one NOTIFY."""
+        if self._db.is_sqlite:
+            return
+        if self._process != os.getpid():
+            self._start()
+        self._wanted.set()
+
+    def _start(self) -> None:
+        # A web server forks after the application is made: the thread belongs to one process.
+        with self._lock:
+            if self._process != os.getpid():
+                self._wanted = threading.Event()
+                threading.Thread(target=self._run, name="ringnote-waker", daemon=True).start()
+                self._process = os.getpid()
+
+    def _run(self) -> None:
+        while True:
+            self._wanted.wait()
+            self._wanted.clear()
+            try:
+                with self._db.engine.connect() as connection:
+                    connection.execute(sa.select(sa.func.pg_notify(CHANNEL, "")))
+                    connection.commit()
+            except SQLAlchemyError:
+                log.warning("wake.notify_failed")
+            time.sleep(NOTIFY_GAP_SECONDS)
+
+
+@contextlib.contextmanager
+def watching(db: Database, woken: threading.Event) -> Iterator[None]:
+    """Set `woken` whenever somebody commits something that may be due, until the block ends."""
+    stop = threading.Event()
+    watch = _watch_sqlite if db.is_sqlite else _watch_postgres
+    thread = threading.Thread(
+        target=watch, args=(db, woken, stop), name="ringnote-watcher", daemon=True
+    )
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def _watch_sqlite(db: Database, woken: threading.Event, stop: threading.Event) -> None:
+    connection = db.engine.raw_connection()
+    try:
+        cursor = connection.cursor()
+        seen = None
+        while not stop.wait(DATA_VERSION_SECONDS):
+            (version,) = cursor.execute("PRAGMA data_version").fetchone()
+            if version != seen:
+                seen = version
+                woken.set()
+    finally:
+        connection.close()
+
+
+def _watch_postgres(db: Database, woken: threading.Event, stop: threading.Event) -> None:
+    url = db.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    while not stop.is_set():
+        try:
+            with psycopg.connect(url, autocommit=True, connect_timeout=2) as connection:
+                connection.execute(f"LISTEN {CHANNEL}")
+                woken.set()
+                while not stop.is_set():
+                    for _ in connection.notifies(timeout=LISTEN_SECONDS, stop_after=1):
+                        woken.set()
+        except psycopg.Error:
+            log.warning("wake.listen_failed")
+            stop.wait(1.0)
