@@ -1,0 +1,243 @@
+"""The connector to the sandbox PMS: a plain JSON API with everything a PMS can offer.
+
+The shortest complete connector, so the one to read before writing another.
+"""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any, ClassVar
+
+from ..errors import (
+    ConfigError,
+    CredentialsRejected,
+    OutcomeUnknown,
+    RecordGone,
+    RecordRejected,
+    Temporary,
+)
+from ..http import Answer, Http
+from .base import (
+    Capabilities,
+    CheckResult,
+    ClientPage,
+    Connector,
+    Kind,
+    Note,
+    Phone,
+    PmsClient,
+    Setting,
+    Task,
+    TaskStatus,
+    Written,
+)
+
+PAGE = "200"
+EVER = "1970-01-01T00:00:00Z"
+"""From here a delta tells of every client, deleted ones included, in the order of their changes."""
+ODD_ANSWER = "the PMS answered in a form that its documentation does not know"
+Json = dict[str, Any]
+
+
+class SandboxConnector(Connector):
+    """Speaks to the pretend PMS of `ringnote sandbox`."""
+
+    name: ClassVar[str] = "sandbox"
+    title: ClassVar[str] = "Sandbox PMS"
+    settings: ClassVar[tuple[Setting, ...]] = (
+        Setting("base_url", "Where it runs, e.g. http://127.0.0.1:8001"),
+        Setting("token", "The token it was started with", is_secret=True),
+    )
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        search_by_phone=True,
+        delta_sync=True,
+        update_note=True,
+        delete_note=True,
+        tasks=True,
+        read_tasks=True,
+        delete_task=True,
+        idempotency_key=True,
+        find_by_reference=True,
+        max_title=200,
+        max_body=20_000,
+    )
+
+    def __init__(self, settings: Mapping[str, str], secrets: Mapping[str, str], http: Http) -> None:
+        address = settings.get("base_url", "").strip().rstrip("/")
+        token = secrets.get("token", "").strip()
+        faults = []
+        if not address.startswith(("http://", "https://")) or any(c in address for c in "@?# "):
+            faults.append("base_url must be a web address such as http://127.0.0.1:8001")
+        if not token or not (token.isascii() and token.isprintable()):
+            faults.append("token must be the token that the sandbox PMS was started with")
+        if faults:
+            raise ConfigError(*faults)
+        self._root = f"{address}/api/v1"
+        self._headers = {"Authorization": f"Bearer {token}"}
+        self._http = http
+
+    def check(self) -> CheckResult:
+        self._list("clients", {"limit": "1"})
+        self._list("notes", {"limit": "1"})
+        self._list("tasks", {"limit": "1"})
+        return CheckResult(self.title)
+
+    def find_clients(self, number: str) -> list[PmsClient]:
+        found: list[PmsClient] = []
+        cursor: str | None = ""
+        while cursor is not None:
+            query = {"phone": number, "limit": PAGE} | ({"cursor": cursor} if cursor else {})
+            items, cursor = self._list("clients", query)
+            found += [_client(item) for item in items]
+        return [client for client in found if not client.is_deleted]
+
+    def iter_clients(self, cursor: Mapping[str, str] | None) -> Iterator[ClientPage]:
+        place = {"updated_since": EVER, **(cursor or {})}
+        newest = place.pop("newest", place["updated_since"])
+        more: str | None = ""
+        while more is not None:
+            items, more = self._list("clients", {**place, "limit": PAGE})
+            clients = tuple(_client(item) for item in items)
+            newest = max([newest, *(str(item["updated_at"]) for item in items)])
+            if more is None:
+                place = {"updated_since": newest}
+                yield ClientPage(clients, place)
+            else:
+                place["cursor"] = more
+                yield ClientPage(clients, {**place, "newest": newest})
+
+    def create_note(self, note: Note, key: str) -> Written:
+        return self._create("notes", {"client_id": note.client_id, **_note(note)}, key)
+
+    def update_note(self, pms_id: str, note: Note) -> None:
+        self._change("notes", pms_id, _note(note))
+
+    def delete_note(self, pms_id: str) -> None:
+        self._delete("notes", pms_id)
+
+    def create_task(self, task: Task, key: str) -> Written:
+        status = "done" if task.is_done else "open"
+        return self._create(
+            "tasks", {"client_id": task.client_id, "status": status, **_task(task)}, key
+        )
+
+    def get_task(self, pms_id: str) -> TaskStatus:
+        found = self._call("GET", f"/tasks/{pms_id}").json
+        if not isinstance(found, dict) or found.get("status") not in ("open", "done"):
+            raise Temporary(ODD_ANSWER)
+        closed_at = found.get("completed_at")
+        return TaskStatus(
+            is_done=found["status"] == "done", closed_at=_moment(closed_at) if closed_at else None
+        )
+
+    def update_task(self, pms_id: str, task: Task) -> None:
+        self._change("tasks", pms_id, _task(task))
+
+    def complete_task(self, pms_id: str) -> None:
+        self._change("tasks", pms_id, {"status": "done"})
+
+    def delete_task(self, pms_id: str) -> None:
+        self._delete("tasks", pms_id)
+
+    def find_by_reference(self, kind: Kind, client_id: str, reference: str) -> str | None:
+        items, _ = self._list(f"{kind}s", {"client_id": client_id, "reference": reference})
+        return str(items[0]["id"]) if items else None
+
+    def _create(self, path: str, body: Json, key: str) -> Written:
+        try:
+            answer = self._call("POST", f"/{path}", body, {"Idempotency-Key": key})
+        except RecordGone as error:
+            # Nothing can be gone that was never written: this address takes no such records.
+            raise RecordRejected(str(error), status=error.status) from None
+        pms_id = answer.json.get("id") if isinstance(answer.json, dict) else None
+        if not isinstance(pms_id, str) or not pms_id:
+            raise OutcomeUnknown(ODD_ANSWER, status=answer.status)
+        return Written(pms_id, was_there=answer.status == 200)
+
+    def _change(self, path: str, pms_id: str, body: Json) -> None:
+        self._call("PATCH", f"/{path}/{pms_id}", body)
+
+    def _delete(self, path: str, pms_id: str) -> None:
+        try:
+            self._call("DELETE", f"/{path}/{pms_id}")
+        except RecordGone:
+            return
+
+    def _list(self, path: str, query: Mapping[str, str]) -> tuple[list[Json], str | None]:
+        try:
+            found = self._call("GET", f"/{path}", query=query).json
+        except RecordGone as error:
+            raise CredentialsRejected(
+                "base_url leads to something that is no sandbox PMS", status=error.status
+            ) from None
+        items = found.get("items") if isinstance(found, dict) else None
+        if not isinstance(items, list) or not all(_is_record(item) for item in items):
+            raise Temporary(ODD_ANSWER)
+        return items, found.get("next_cursor") or None
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        body: Json | None = None,
+        headers: Mapping[str, str] | None = None,
+        query: Mapping[str, str] | None = None,
+    ) -> Answer:
+        return self._http.request(
+            method,
+            self._root + path,
+            params=query,
+            headers={**self._headers, **(headers or {})},
+            json=body,
+        )
+
+
+def _is_record(item: object) -> bool:
+    return isinstance(item, dict) and all(
+        isinstance(item.get(k), str) for k in ("id", "updated_at")
+    )
+
+
+def _note(note: Note) -> Json:
+    return {
+        "title": note.title,
+        "body": note.body,
+        "occurred_at": note.occurred_at.isoformat(),
+        "reference": note.reference,
+    }
+
+
+def _task(task: Task) -> Json:
+    return {
+        "title": task.title,
+        "body": task.body,
+        "due_at": task.due_at.isoformat(),
+        "assignee": task.assignee,
+        "reference": task.reference,
+    }
+
+
+def _client(item: Json) -> PmsClient:
+    try:
+        return PmsClient(
+            id=item["id"],
+            name=str(item.get("name", "")),
+            phones=tuple(
+                Phone(str(phone["number"]), str(phone.get("label", "")))
+                for phone in item.get("phones", [])
+            ),
+            patients=tuple(str(patient["name"]) for patient in item.get("patients", [])),
+            updated_at=_moment(item["updated_at"]),
+            is_deleted=bool(item.get("deleted", False)),
+        )
+    except (TypeError, KeyError, AttributeError):
+        raise Temporary(ODD_ANSWER) from None
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except (TypeError, ValueError):
+        raise Temporary(ODD_ANSWER) from None
+    if moment.tzinfo is None:
+        raise Temporary(ODD_ANSWER)
+    return moment

@@ -1,0 +1,178 @@
+"""The pretend PMS's JSON API under /api/v1: clients, notes and tasks behind a bearer token."""
+
+import hmac
+import time
+from typing import Any
+
+from flask import Blueprint, Response, g, jsonify, request
+from werkzeug.exceptions import HTTPException
+
+from .bodies import (
+    ClientBody,
+    NoteBody,
+    NotePatch,
+    TaskBody,
+    TaskPatch,
+    read_body,
+    read_cursor,
+    read_limit,
+    read_moment,
+    read_query,
+    write_cursor,
+)
+from .faults import Fault, FaultKind, Faults
+from .file import Refused
+from .server import DROP_KEY
+from .store import Store
+
+EVER = "0001-01-01T00:00:00.000000Z"
+MAX_KEY = 200
+HTML_ANSWER = "<!doctype html><title>Maintenance</title><p>Back in a moment."
+
+
+def make_api(store: Store, token: str, faults: Faults) -> Blueprint:
+    """The API's routes, reading and writing `store` for whoever sends `token`."""
+    api = Blueprint("api", __name__, url_prefix="/api/v1")
+
+    @api.before_request
+    def let_in() -> Response | None:
+        given = request.headers.get("Authorization", "")
+        if not hmac.compare_digest(given.encode(), f"Bearer {token}".encode()):
+            raise Refused(401, "unauthorized", "send the token as Authorization: Bearer")
+        g.after = None
+        for fault in faults.take(request.method):
+            if fault.kind is FaultKind.SLOW:
+                time.sleep(fault.seconds)
+            elif fault.kind.is_after:
+                g.after = fault
+            else:
+                return _go_wrong(fault)
+        return None
+
+    @api.after_request
+    def spoil(response: Response) -> Response:
+        fault: Fault | None = g.get("after")
+        return _spoilt(fault, response) if fault else response
+
+    @api.get("/clients")
+    def list_clients() -> Response:
+        query = read_query("phone", "updated_since", "cursor", "limit")
+        limit = read_limit(query)
+        if "phone" in query:
+            # A number has few clients: they come in one page.
+            return jsonify(items=store.clients.by_phone(query["phone"]), next_cursor=None)
+        since = query.get("updated_since")
+        after = (read_moment(since) if since else EVER, "")
+        if "cursor" in query:
+            after = tuple(read_cursor(query["cursor"], str, str))
+        items = store.clients.after(after, limit + 1, with_deleted=since is not None)
+        last = items[:limit][-1] if len(items) > limit else None
+        cursor = write_cursor(last["updated_at"], last["id"]) if last else None
+        return jsonify(items=items[:limit], next_cursor=cursor)
+
+    @api.post("/clients")
+    def add_client() -> tuple[Response, int]:
+        [client_id] = store.clients.add([read_body(ClientBody).as_kept()])
+        return jsonify(store.clients.get(client_id)), 201
+
+    _add_records(api, store, "note", NoteBody, NotePatch)
+    _add_records(api, store, "task", TaskBody, TaskPatch)
+    return api
+
+
+def _add_records(
+    api: Blueprint,
+    store: Store,
+    kind: str,
+    form: type[NoteBody] | type[TaskBody],
+    patch: type[NotePatch] | type[TaskPatch],
+) -> None:
+    def listing() -> Response:
+        query = read_query("client_id", "reference", "cursor", "limit")
+        limit = read_limit(query)
+        after = read_cursor(query["cursor"], int)[0] if "cursor" in query else 0
+        found = store.records.after(
+            kind,
+            after,
+            limit + 1,
+            client_id=query.get("client_id", ""),
+            reference=query.get("reference", ""),
+        )
+        cursor = write_cursor(found[limit - 1][0]) if len(found) > limit else None
+        return jsonify(items=[record for _, record in found[:limit]], next_cursor=cursor)
+
+    def create() -> tuple[Response, int]:
+        key = request.headers.get("Idempotency-Key", "")
+        if len(key) > MAX_KEY:
+            raise Refused(400, "bad_request", f"Idempotency-Key is longer than {MAX_KEY}")
+        record, is_new = store.records.add(kind, read_body(form).as_kept(), key)
+        return jsonify(record), 201 if is_new else 200
+
+    def show(record_id: str) -> Response:
+        return jsonify(store.records.get(kind, record_id))
+
+    def change(record_id: str) -> Response:
+        store.records.get(kind, record_id)
+        changed = read_body(patch).as_kept(only_sent=True)
+        if None in changed.values():
+            raise Refused(422, "invalid", "a time must not be null")
+        return jsonify(store.records.change(kind, record_id, changed))
+
+    def remove(record_id: str) -> tuple[str, int]:
+        store.records.remove(kind, record_id)
+        return "", 204
+
+    for method, path, view in (
+        ("GET", f"/{kind}s", listing),
+        ("POST", f"/{kind}s", create),
+        ("GET", f"/{kind}s/<record_id>", show),
+        ("PATCH", f"/{kind}s/<record_id>", change),
+        ("DELETE", f"/{kind}s/<record_id>", remove),
+    ):
+        name = f"{kind}_{view.__name__}"
+        api.add_url_rule(path, name, view, methods=[method])
+
+
+def refuse(error: Exception) -> tuple[Response, int]:
+    """The API's answer to a Refused or an HTTPException."""
+    if isinstance(error, Refused):
+        return _error(error.status, error.code, str(error)), error.status
+    status = (error.code if isinstance(error, HTTPException) else None) or 500
+    codes = {404: "not_found", 405: "bad_request", 413: "bad_request", 400: "bad_request"}
+    said = error.name.lower() if isinstance(error, HTTPException) else "server error"
+    return _error(status, codes.get(status, "server_error"), said), status
+
+
+def _error(status: int, code: str, message: str) -> Response:
+    response = jsonify(error={"code": code, "message": message})
+    response.status_code = status
+    return response
+
+
+def _go_wrong(fault: Fault) -> Response:
+    if fault.kind is FaultKind.RATE_LIMIT:
+        response = _error(429, "rate_limited", "slow down")
+        response.headers["Retry-After"] = f"{fault.seconds:.0f}"
+        return response
+    if fault.kind is FaultKind.UNAUTHORIZED:
+        return _error(401, "unauthorized", "this token is not accepted any more")
+    if fault.kind is FaultKind.DROP_BEFORE:
+        return _drop()
+    return _error(fault.status, "server_error", "something went wrong here")
+
+
+def _spoilt(fault: Fault, response: Response) -> Response:
+    if fault.kind is FaultKind.HTML:
+        return Response(HTML_ANSWER, 200, mimetype="text/html")
+    if fault.kind is FaultKind.TRUNCATED:
+        whole = response.get_data()
+        return Response(whole[: len(whole) // 2], response.status_code, mimetype=response.mimetype)
+    return _drop()
+
+
+def _drop() -> Response:
+    drop: Any = request.environ.get(DROP_KEY)
+    if drop is None:
+        return _error(500, "server_error", "this server cannot drop a connection")
+    drop()
+    return Response(status=500)
