@@ -1,4 +1,4 @@
-"""Every setting, typed and checked at once. Read by `create_app`, the commands and the extension."""
+"""Every setting, typed and checked at once. Read by `create_app`, commands and the extension."""
 
 import os
 import secrets

@@ -22,8 +22,8 @@ class Vault:
         if not keys:
             if not settings.is_sqlite:
                 raise ConfigError(
-                    "RINGNOTE_ENCRYPTION_KEYS is not set; on PostgreSQL every machine needs the same"
-                    ' keys. Make one with: python3 -c "import base64,os;'
+                    "RINGNOTE_ENCRYPTION_KEYS is not set; on PostgreSQL every machine needs the"
+                    ' same keys. Make one with: python3 -c "import base64,os;'
                     'print(base64.urlsafe_b64encode(os.urandom(32)).decode())"'
                 )
             keys = [

@@ -42,7 +42,7 @@ def find_runtime(context: click.Context) -> Runtime:
 
 
 def get_clinic(session: Session, named: str) -> Clinic:
-    """The clinic with this id or name (case does not matter). Raises InputError, naming those there are."""
+    """The clinic with this id or name, in any case. Raises InputError, naming those there are."""
     if named.isdigit() and (clinic := session.get(Clinic, int(named))):
         return clinic
     query = sa.select(Clinic).where(sa.func.lower(Clinic.name) == named.lower())

@@ -1,4 +1,4 @@
-"""What commands print: one JSON value on stdout for programs, tables for people, the rest on stderr."""
+"""What commands print: one JSON value on stdout for programs, tables for people."""
 
 import json
 from collections.abc import Callable, Iterable, Sequence

@@ -68,7 +68,7 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A task as it should stand. `assignee` is the PMS's own id or name of a user, '' for nobody."""
+    """A task as it should stand. `assignee` is the PMS's id or name of a user, '' for nobody."""
 
     client_id: str
     title: str

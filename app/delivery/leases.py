@@ -1,4 +1,4 @@
-"""The leases a worker holds: renewed while it lives, so that a dead worker's rows soon come free."""
+"""The leases a worker holds: renewed while it lives, so that a dead one's rows soon come free."""
 
 import threading
 import time

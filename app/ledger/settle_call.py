@@ -48,7 +48,8 @@ def settle_call(
 ) -> datetime | None:
     """Bring everything that follows from this callUuid's events up to date. Does not commit.
 
-    The caller holds the subject's lock. Returns when to settle again, None if nothing more is to come by itself.
+    The caller holds the subject's lock. Returns when to settle again, None if nothing more is to
+    come by itself.
     """
     db = runtime.db
     now = db.present(session)

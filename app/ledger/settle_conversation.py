@@ -60,9 +60,7 @@ def _write(
     transcript.filtered_by = filtered
     desired = []
     if filtered is None:
-        content = compose_transcript(
-            window, Voice(transcript_zone(session, transcript), clinic.region)
-        )
+        content = compose_transcript(window, Voice(zone, clinic.region))
         desired = [Desired(EntryKind.TRANSCRIPT, client, content)]
     reconcile(session, runtime.db, clinic.id, subject, desired, now)
 

@@ -34,6 +34,7 @@ def read_facts(session: Session, clinic_id: int, kind: SubjectKind, key: str) ->
     return [
         Fact(event.id, event.received_at, EventType(event.event_type), event.fields)
         for event in events
+        if event.event_type
     ]
 
 

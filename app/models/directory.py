@@ -69,7 +69,7 @@ class NumberRule(Base):
 
 
 class Lookup(Base):
-    """A number to be asked for at the PMS, outside any settling; the answer makes the subject due."""
+    """A number to be asked for at the PMS, outside any settling; its answer makes subjects due."""
 
     __tablename__ = "ringnote_lookup"
     __table_args__ = (sa.Index(None, "due_at"),)

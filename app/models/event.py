@@ -59,7 +59,10 @@ class Event(Base):
 
 
 class DueMark(Base):
-    """Settle this subject at that time. Ingest bumps `generation`; settling deletes only what it read."""
+    """Settle this subject at that time.
+
+    Ingest bumps `generation`; settling deletes only the one it read.
+    """
 
     __tablename__ = "ringnote_due_mark"
     __table_args__ = (sa.Index(None, "due_at"),)

@@ -10,7 +10,7 @@ from .base import Base, Json, Key, Ref, words
 
 
 class Policy(Base):
-    """A version of a clinic's rules. Versions are kept; subjects are pinned to the one that decided."""
+    """A version of a clinic's rules. Versions are kept; subjects are pinned to what decided them."""
 
     __tablename__ = "ringnote_policy"
     __table_args__ = (sa.UniqueConstraint("clinic_id", "version"),)
@@ -36,7 +36,7 @@ class CallbackState(enum.StrEnum):
 
 
 class Callback(Base):
-    """One episode of "somebody must call this person back". At most one open by (clinic, number)."""
+    """One episode of "somebody must call this person back": one open by (clinic, number)."""
 
     __tablename__ = "ringnote_callback"
     __table_args__ = (

@@ -1,4 +1,4 @@
-"""Due marks: "settle this subject at that time". Ingest, people's decisions and look-ups set them."""
+"""Due marks: "settle this subject then". Ingest, people's decisions and look-ups set them."""
 
 from datetime import datetime
 
