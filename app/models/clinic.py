@@ -9,7 +9,7 @@ from .base import Base, Key, Ref
 
 
 class Clinic(Base):
-    """One customer of the phone system, known by (containerId, tenantId); tenant '' is the default."""
+    """One customer of the phone system, by (containerId, tenantId); tenant '' is the default."""
 
     __tablename__ = "ringnote_clinic"
     __table_args__ = (sa.UniqueConstraint("container_id", "tenant_id"), sa.UniqueConstraint("name"))

@@ -10,7 +10,7 @@ from .base import Base, Json, Key, Ref, words
 
 
 class Policy(Base):
-    """A version of a clinic's rules. Versions are kept; subjects are pinned to what decided them."""
+    """A version of a clinic's rules. All are kept; subjects are pinned to what decided them."""
 
     __tablename__ = "ringnote_policy"
     __table_args__ = (sa.UniqueConstraint("clinic_id", "version"),)
