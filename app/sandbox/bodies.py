@@ -109,7 +109,7 @@ class TaskPatch(_Body):
     reference: Word = ""
 
 
-B = TypeVar("B", bound=_Body)
+B = TypeVar("B", bound=BaseModel)
 
 
 def read_body(form: type[B]) -> B:

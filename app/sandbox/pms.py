@@ -4,15 +4,17 @@ For the demo, for tests and for people trying Ringnote. Only the API asks for a 
 and the faults have no sign-in, so they answer this machine alone.
 """
 
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-from flask import Flask
+from flask import Flask, render_template, request
 from werkzeug.exceptions import HTTPException
 
 from .api import make_api, refuse
 from .faults import Faults
 from .file import Refused
+from .pages import make_pages
 from .store import Store
 
 MAX_BODY_BYTES = 1024 * 1024
@@ -34,10 +36,15 @@ def create_pms(
     app.extensions["pms_store"] = store
     app.extensions["pms_faults"] = faults
     app.register_blueprint(make_api(store, token, faults))
+    app.register_blueprint(make_pages(store, faults))
     app.register_error_handler(Refused, _answer)
     app.register_error_handler(HTTPException, _answer)
     return app
 
 
 def _answer(error: Exception) -> Any:
-    return refuse(error)
+    answer, status = refuse(error)
+    if request.path.startswith("/api/") or not request.accept_mimetypes.accept_html:
+        return answer, status
+    said = str(error) if isinstance(error, Refused) else HTTPStatus(status).phrase.lower()
+    return render_template("error.html", status=status, said=said), status
