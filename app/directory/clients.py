@@ -1,0 +1,262 @@
+"""Keeps clients and their numbers as the PMS tells them, for import, sync and look-ups.
+
+Only what differs is written, so that a repeated import or page costs reads alone.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from ..connectors.base import PmsClient
+from ..db import Database
+from ..models import Client, ClientNumber
+from ..numbers import NumberKind, read_numbers
+
+CLIENTS: Any = Client.__table__
+NUMBERS: Any = ClientNumber.__table__
+
+
+@dataclass(slots=True)
+class Tally:
+    """How many clients were what, added up over several batches."""
+
+    added: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    deleted: int = 0
+    unreadable_numbers: int = 0
+
+    @property
+    def clients(self) -> int:
+        return self.added + self.updated + self.unchanged + self.deleted
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What storing a batch would change, worked out without writing."""
+
+    clients: list[PmsClient]
+    """Those to insert or update."""
+    numbers: list[tuple[str, dict[str, str]]]
+    """The client's external id, and the columns of a number to insert or update."""
+    dropped: list[int]
+    """Keys of numbers that are a client's no longer."""
+    changed: set[str]
+    """E.164 of numbers that were added or changed hands."""
+    tally: Tally
+
+
+@dataclass(slots=True)
+class _Known:
+    """A client as it stands, with the numbers it has, by E.164."""
+
+    row: Any
+    numbers: dict[str, Any] = field(default_factory=dict)
+
+
+def store_clients(
+    session: Session,
+    db: Database,
+    clinic_id: int,
+    clients: Sequence[PmsClient],
+    source: str,
+    now: datetime,
+    region: str,
+    tally: Tally | None = None,
+) -> set[str]:
+    """Insert or update `clients` (a batch of some hundreds; of two with one id, the last counts).
+
+    Returns the numbers (E.164) that were added or changed hands. Numbers that cannot be read are
+    left out and counted in `tally`. Does not commit.
+    """
+    plan = plan_clients(session, clinic_id, clients, region)
+    keys = _write_clients(session, db, clinic_id, plan.clients, source, now)
+    if plan.dropped:
+        session.execute(sa.delete(ClientNumber).where(ClientNumber.id.in_(plan.dropped)))
+    if plan.numbers:
+        _write_numbers(session, db, clinic_id, plan.numbers, keys)
+    if tally is not None:
+        add_up(tally, plan.tally)
+    return plan.changed
+
+
+def plan_clients(
+    session: Session, clinic_id: int, clients: Sequence[PmsClient], region: str
+) -> Plan:
+    """Work out what storing `clients` would change. Reads only."""
+    batch = {client.id: client for client in clients}
+    known = _known_clients(session, clinic_id, batch)
+    plan = Plan([], [], [], set(), Tally())
+    for client in batch.values():
+        _plan_client(plan, client, known.get(client.id), region)
+    return plan
+
+
+def add_up(tally: Tally, more: Tally) -> None:
+    """Add `more` to `tally`."""
+    for name in ("added", "updated", "unchanged", "deleted", "unreadable_numbers"):
+        setattr(tally, name, getattr(tally, name) + getattr(more, name))
+
+
+def read_phones(client: PmsClient, region: str) -> tuple[dict[str, dict[str, str]], int]:
+    """A client's numbers by E.164, ready for the table, and how many could not be read."""
+    numbers: dict[str, dict[str, str]] = {}
+    unreadable = 0
+    for phone in client.phones:
+        read = read_numbers(phone.number, region)
+        unreadable += sum(number.kind is NumberKind.UNREADABLE for number in read)
+        for number in read:
+            if number.kind is NumberKind.PHONE:
+                numbers.setdefault(
+                    number.e164,
+                    {
+                        "number": number.e164,
+                        "national": number.national,
+                        "raw": number.raw,
+                        "label": phone.label,
+                    },
+                )
+    return numbers, unreadable
+
+
+def _plan_client(plan: Plan, client: PmsClient, known: _Known | None, region: str) -> None:
+    wanted, unreadable = read_phones(client, region)
+    has = known.numbers if known else {}
+    if client.is_deleted and client.merged_into is None:
+        wanted = {}
+    elif client.merged_into is not None:
+        # Its callers still ring from these: they lead to the client it was merged into.
+        wanted = {number: _as_columns(row) for number, row in has.items()} | wanted
+    for number, columns in wanted.items():
+        if number not in has or _as_columns(has[number]) != columns:
+            plan.numbers.append((client.id, columns))
+    plan.dropped.extend(row.id for number, row in has.items() if number not in wanted)
+    plan.changed.update(wanted.keys() ^ has.keys())
+    plan.tally.unreadable_numbers += unreadable
+    if known is None:
+        if client.is_deleted and client.merged_into is None:
+            plan.tally.unchanged += 1
+        else:
+            plan.clients.append(client)
+            plan.tally.added += 1
+        return
+    if _is_gone(client) and not client.name:
+        client = replace(client, name=known.row.name, patients=tuple(known.row.patients))
+    if _stands_for(known.row) != _will_stand_for(client):
+        plan.changed.update(wanted, has)
+    if not _is_same(known.row, client):
+        plan.clients.append(client)
+    elif wanted.keys() == has.keys():
+        plan.tally.unchanged += 1
+        return
+    if _is_gone(client):
+        plan.tally.deleted += 1
+    else:
+        plan.tally.updated += 1
+
+
+def _known_clients(session: Session, clinic_id: int, ids: Iterable[str]) -> dict[str, _Known]:
+    rows = session.execute(
+        sa.select(CLIENTS).where(CLIENTS.c.clinic_id == clinic_id, CLIENTS.c.external_id.in_(ids))
+    ).all()
+    by_key = {row.id: _Known(row) for row in rows}
+    if by_key:
+        for number in session.execute(
+            sa.select(NUMBERS).where(NUMBERS.c.client_id.in_(list(by_key)))
+        ):
+            by_key[number.client_id].numbers[number.number] = number
+    return {known.row.external_id: known for known in by_key.values()}
+
+
+def _write_clients(
+    session: Session,
+    db: Database,
+    clinic_id: int,
+    clients: Sequence[PmsClient],
+    source: str,
+    now: datetime,
+) -> dict[str, int]:
+    """Upsert them; returns their keys by external id."""
+    if not clients:
+        return {}
+    insert = db.insert(CLIENTS)
+    columns = ("name", "patients", "source", "updated_at", "deleted_at", "merged_into")
+    upsert = insert.on_conflict_do_update(
+        index_elements=["clinic_id", "external_id"],
+        set_={column: insert.excluded[column] for column in columns},
+    ).returning(CLIENTS.c.external_id, CLIENTS.c.id)
+    rows = [
+        {
+            "clinic_id": clinic_id,
+            "external_id": client.id,
+            "name": client.name,
+            "patients": list(client.patients),
+            "source": source,
+            "updated_at": now,
+            "deleted_at": now if _is_gone(client) else None,
+            "merged_into": client.merged_into,
+        }
+        # One order for all, so that two who store the same clients never lock each other out.
+        for client in sorted(clients, key=lambda client: client.id)
+    ]
+    return {row.external_id: row.id for row in session.execute(upsert, rows)}
+
+
+def _write_numbers(
+    session: Session,
+    db: Database,
+    clinic_id: int,
+    numbers: Sequence[tuple[str, dict[str, str]]],
+    keys: dict[str, int],
+) -> None:
+    missing = sorted({external_id for external_id, _ in numbers} - keys.keys())
+    if missing:
+        found = session.execute(
+            sa.select(Client.external_id, Client.id).where(
+                Client.clinic_id == clinic_id, Client.external_id.in_(missing)
+            )
+        )
+        keys = keys | {row.external_id: row.id for row in found}
+    insert = db.insert(NUMBERS)
+    upsert = insert.on_conflict_do_update(
+        index_elements=["client_id", "number"],
+        set_={column: insert.excluded[column] for column in ("national", "raw", "label")},
+    )
+    session.execute(
+        upsert,
+        [
+            {"clinic_id": clinic_id, "client_id": keys[external_id], **columns}
+            for external_id, columns in sorted(
+                numbers, key=lambda item: (item[0], item[1]["number"])
+            )
+        ],
+    )
+
+
+def _is_gone(client: PmsClient) -> bool:
+    return client.is_deleted or client.merged_into is not None
+
+
+def _as_columns(row: Any) -> dict[str, str]:
+    return {"number": row.number, "national": row.national, "raw": row.raw, "label": row.label}
+
+
+def _is_same(row: Any, client: PmsClient) -> bool:
+    return bool(
+        row.name == client.name
+        and list(row.patients) == list(client.patients)
+        and (row.deleted_at is not None) == _is_gone(client)
+        and row.merged_into == client.merged_into
+    )
+
+
+def _stands_for(row: Any) -> str | None:
+    return row.merged_into or (None if row.deleted_at else row.external_id)
+
+
+def _will_stand_for(client: PmsClient) -> str | None:
+    return client.merged_into or (None if client.is_deleted else client.id)

@@ -1,0 +1,156 @@
+"""Asks the PMS for numbers that the tables do not know: queued by settling, answered by the worker.
+
+An answer also looks at the tables again, so that a client who was stored while a call was being
+settled is not overlooked.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from ..clock import Clock
+from ..connectors.base import Connector, PmsClient
+from ..db import Database
+from ..errors import ConnectorError, CredentialsRejected, RateLimited, Temporary
+from ..models import Clinic, Lookup
+from ..numbers import read_number
+from .clients import store_clients
+from .match import match_number
+from .waiting import mark_waiting
+
+REMEMBERED_SECONDS = 600.0
+"""How long an answer is not asked for again."""
+LEASE = timedelta(seconds=120)
+"""Longer than the connector's tries to get one answer."""
+REFUSED_SECONDS = 300.0
+FIRST_WAIT_SECONDS = 10.0
+LONGEST_WAIT_SECONDS = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Claimed:
+    clinic_id: int
+    region: str
+    number: str
+    failures: int
+    leased_until: datetime
+
+
+def queue_lookup(session: Session, db: Database, clinic_id: int, number: str) -> None:
+    """Have the PMS asked for `number` (E.164; anything else is left alone).
+
+    Not again within ten minutes of its last answer. Does not commit.
+    """
+    if not number.startswith("+"):
+        return
+    insert = db.insert(Lookup).values(
+        clinic_id=clinic_id, number=number, due_at=db.now(), failures=0
+    )
+    stale = sa.or_(
+        Lookup.answered_at.is_(None), Lookup.answered_at <= db.later(-REMEMBERED_SECONDS)
+    )
+    session.execute(
+        insert.on_conflict_do_update(
+            index_elements=[Lookup.clinic_id, Lookup.number],
+            set_={"due_at": insert.excluded.due_at, "failures": 0},
+            where=sa.and_(Lookup.due_at.is_(None), stale),
+        )
+    )
+
+
+def answer_lookups(
+    db: Database,
+    connector_of: Callable[[int], Connector | None],
+    clock: Clock,
+    limit: int = 20,
+) -> int:
+    """Answer up to `limit` look-ups that are due; returns how many were taken on.
+
+    `connector_of` gives a clinic's connector, None where it has none in use. No transaction is open
+    while the PMS is asked.
+    """
+    for taken in range(limit):
+        lookup = _claim(db)
+        if lookup is None:
+            return taken
+        _answer(db, lookup, connector_of(lookup.clinic_id), clock)
+    return limit
+
+
+def _answer(db: Database, lookup: _Claimed, connector: Connector | None, clock: Clock) -> None:
+    try:
+        found = _ask(connector, lookup.number)
+    except CredentialsRejected:
+        _postpone(db, lookup, REFUSED_SECONDS, has_failed=False)
+    except RateLimited as error:
+        _postpone(db, lookup, error.retry_after or FIRST_WAIT_SECONDS, has_failed=False)
+    except ConnectorError as error:
+        named = error.retry_after if isinstance(error, Temporary) else None
+        _postpone(db, lookup, named or _back_off(lookup.failures), has_failed=True)
+    else:
+        _store(db, lookup, found, clock())
+
+
+def _ask(connector: Connector | None, number: str) -> list[PmsClient]:
+    if connector is None or not connector.capabilities.search_by_phone:
+        return []
+    return connector.find_clients(number)
+
+
+def _claim(db: Database) -> _Claimed | None:
+    """Take the look-up that has been due longest, by pushing its time ahead."""
+    is_due = Lookup.due_at <= db.now()
+    with db.reading() as session:
+        # On SQLite a glance costs the other writers nothing, a transaction does.
+        if session.scalars(sa.select(Lookup.number).where(is_due).limit(1)).first() is None:
+            return None
+    oldest = sa.select(Lookup).where(is_due).order_by(Lookup.due_at).limit(1)
+    with db.transaction() as session:
+        row = session.scalars(oldest.with_for_update(skip_locked=True)).first()
+        if row is None:
+            return None
+        row.due_at = until = db.present(session) + LEASE
+        region = session.scalars(sa.select(Clinic.region).where(Clinic.id == row.clinic_id)).one()
+        return _Claimed(row.clinic_id, region, row.number, row.failures, until)
+
+
+def _store(db: Database, lookup: _Claimed, found: list[PmsClient], now: datetime) -> None:
+    with db.transaction() as session:
+        if not _finish(session, lookup, due_at=None, answered_at=now, found=len(found), failures=0):
+            return
+        changed = store_clients(session, db, lookup.clinic_id, found, "lookup", now, lookup.region)
+        national = read_number(lookup.number, lookup.region).national
+        decided = match_number(session, lookup.clinic_id, lookup.number, national, now)
+        if decided.kind != "none":
+            changed = changed | {lookup.number}
+        mark_waiting(session, db, lookup.clinic_id, changed)
+
+
+def _postpone(db: Database, lookup: _Claimed, seconds: float, *, has_failed: bool) -> None:
+    with db.transaction() as session:
+        _finish(
+            session, lookup, due_at=db.later(seconds), failures=lookup.failures + int(has_failed)
+        )
+
+
+def _finish(session: Session, lookup: _Claimed, **values: object) -> bool:
+    """Write what became of it, unless another has taken it on since."""
+    held = session.scalars(
+        sa.update(Lookup)
+        .where(
+            Lookup.clinic_id == lookup.clinic_id,
+            Lookup.number == lookup.number,
+            Lookup.due_at == lookup.leased_until,
+        )
+        .values(values)
+        .returning(Lookup.number),
+        execution_options={"synchronize_session": False},
+    ).all()
+    return bool(held)
+
+
+def _back_off(failures: int) -> float:
+    return float(min(FIRST_WAIT_SECONDS * 3 ** min(failures, 10), LONGEST_WAIT_SECONDS))
