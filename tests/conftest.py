@@ -1,0 +1,122 @@
+"""The databases and the runtime that tests share."""
+
+import itertools
+import os
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from cryptography.fernet import Fernet
+from postgres import NoPostgresError, postgres
+from psycopg import sql
+
+from ringnote import schema
+from ringnote.db import Database
+from ringnote.runtime import Runtime
+from ringnote.settings import load_settings
+
+NAMES = (f"ringnote_test_{os.getpid()}_{number}" for number in itertools.count())
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory) -> Path:
+    """A migrated SQLite file, to be copied."""
+    path = tmp_path_factory.mktemp("template") / "empty.sqlite3"
+    db = Database(f"sqlite:///{path}")
+    schema.migrate(db)
+    db.dispose()
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.close()
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """A PostgreSQL server's maintenance database: yours (TEST_DATABASE_URL) or one of our own."""
+    if url := os.environ.get("TEST_DATABASE_URL"):
+        yield url
+        return
+    try:
+        with postgres() as url:
+            yield url
+    except NoPostgresError as error:
+        pytest.skip(f"no PostgreSQL on this machine: {error}")
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_url) -> Iterator[str]:
+    """The name of a migrated database, to be copied."""
+    name = next(NAMES)
+    _execute(postgres_url, "CREATE DATABASE {}", name)
+    db = Database(_named(postgres_url, name))
+    schema.migrate(db)
+    db.dispose()
+    yield name
+    _execute(postgres_url, "DROP DATABASE {} WITH (FORCE)", name)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_database_url(request, tmp_path) -> Iterator[str]:
+    """The URL of a database without any table, on each kind in turn."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'empty.sqlite3'}"
+        return
+    server = request.getfixturevalue("postgres_url")
+    name = next(NAMES)
+    _execute(server, "CREATE DATABASE {}", name)
+    yield _named(server, name)
+    _execute(server, "DROP DATABASE {} WITH (FORCE)", name)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request, tmp_path) -> Iterator[str]:
+    """The URL of a migrated, empty database, on each kind in turn."""
+    if request.param == "sqlite":
+        path = tmp_path / "ringnote.sqlite3"
+        shutil.copyfile(request.getfixturevalue("sqlite_template"), path)
+        yield f"sqlite:///{path}"
+        return
+    server = request.getfixturevalue("postgres_url")
+    template = request.getfixturevalue("postgres_template")
+    name = next(NAMES)
+    _execute(server, "CREATE DATABASE {} TEMPLATE {}", name, template)
+    yield _named(server, name)
+    _execute(server, "DROP DATABASE {} WITH (FORCE)", name)
+
+
+@pytest.fixture
+def db(database_url) -> Iterator[Database]:
+    """A migrated, empty database, on each kind in turn."""
+    database = Database(database_url)
+    yield database
+    database.dispose()
+
+
+@pytest.fixture
+def runtime(db, tmp_path) -> Runtime:
+    """A Runtime on `db`, whose PMS may be on this machine."""
+    settings = load_settings(
+        {
+            "database_url": db.url.render_as_string(hide_password=False),
+            "data_dir": tmp_path / "data",
+            "encryption_keys": Fernet.generate_key().decode(),
+            "allow_private_pms": True,
+        },
+        environ={},
+    )
+    return Runtime(settings, db)
+
+
+def _named(server: str, name: str) -> str:
+    return f"{server.rpartition('/')[0]}/{name}".replace(
+        "postgresql://", "postgresql+psycopg://", 1
+    )
+
+
+def _execute(server: str, command: str, *names: str) -> None:
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(sql.SQL(command).format(*map(sql.Identifier, names)))
