@@ -1,0 +1,412 @@
+"""Claim, deliver and finish, together on a real database."""
+
+import threading
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+from factories import make_clinic, make_connection, make_entry
+from fakes import MemoryConnector
+
+from ringnote.clock import utc_now
+from ringnote.delivery import outbox
+from ringnote.delivery.deliver import deliver
+from ringnote.delivery.finish import finish
+from ringnote.errors import (
+    CredentialsRejected,
+    OutcomeUnknown,
+    RateLimited,
+    RecordGone,
+    RecordRejected,
+    Temporary,
+)
+from ringnote.models import (
+    Attempt,
+    Connection,
+    ConnectionState,
+    Entry,
+    EntryKind,
+    EntryState,
+    OutboxRow,
+    Pace,
+)
+
+
+@pytest.fixture
+def clinic(db):
+    return make_clinic(db)
+
+
+@pytest.fixture
+def connection(db, clinic):
+    return make_connection(db, clinic)
+
+
+@pytest.fixture
+def pms():
+    return MemoryConnector()
+
+
+def write(db, pms, limit=10):
+    """One round of what a worker does; how many were tried."""
+    work = outbox.claim(db, limit)
+    for each in work:
+        finish(db, each, deliver(each, pms, utc_now, lambda _: True))
+    return len(work)
+
+
+def amend(db, entry_id, body):
+    with db.transaction() as session:
+        entry = session.get_one(Entry, entry_id)
+        entry.content = {**entry.content, "body": body}
+        entry.version += 1
+        outbox.enqueue(session, db, entry, entry.connection_id or connection_id(session))
+
+
+def withdraw(db, entry_id):
+    with db.transaction() as session:
+        entry = session.get_one(Entry, entry_id)
+        entry.is_wanted = False
+        entry.version += 1
+        outbox.place(session, db, entry, session.scalars(sa.select(Connection)).one(), utc_now())
+
+
+def connection_id(session):
+    return session.scalars(sa.select(Connection.id)).one()
+
+
+def have_it_due(db, entry_id):
+    with db.transaction() as session:
+        session.execute(sa.update(OutboxRow).values(due_at=utc_now() - timedelta(seconds=1)))
+        session.execute(sa.update(Pace).values(blocked_until=None))
+
+
+def look(db, entry_id):
+    with db.reading() as session:
+        return session.get_one(Entry, entry_id), session.get(OutboxRow, entry_id)
+
+
+def test_a_due_entry_is_written_and_leaves_the_outbox(db, connection, clinic, pms):
+    entry_id = make_entry(db, clinic, connection)
+
+    write(db, pms)
+
+    entry, row = look(db, entry_id)
+    assert (entry.state, entry.written_version, row) == (EntryState.SYNCED, 1, None)
+    assert pms.notes[entry.pms_id].body.endswith(entry.reference)
+
+
+def test_nothing_is_claimed_twice(db, connection, clinic):
+    make_entry(db, clinic, connection)
+
+    first, second = outbox.claim(db, 10), outbox.claim(db, 10)
+
+    assert (len(first), len(second)) == (1, 0)
+
+
+def test_claims_by_many_threads_at_once_share_the_rows(db, clinic):
+    connections = [make_connection(db, make_clinic(db)) for _ in range(8)]
+    for connection in connections:
+        for _ in range(3):
+            make_entry(db, connection.clinic_id, connection)
+    claimed = []
+
+    def take():
+        while work := outbox.claim(db, 2):
+            claimed.extend(each.entry_id for each in work)
+
+    threads = [threading.Thread(target=take) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(claimed) == len(set(claimed))
+    assert len(claimed) + _left(db) == 24
+
+
+def _left(db):
+    with db.reading() as session:
+        query = sa.select(sa.func.count()).where(OutboxRow.lease_token.is_(None))
+        return session.scalars(query).one()
+
+
+def test_a_worker_that_lost_its_lease_changes_nothing(db, connection, clinic, pms):
+    entry_id = make_entry(db, clinic, connection)
+    [slow] = outbox.claim(db, 1)
+    have_it_due(db, entry_id)
+    [quick] = outbox.claim(db, 1)
+    finish(db, quick, deliver(quick, pms, utc_now, lambda _: True))
+
+    was_in_time = finish(db, slow, deliver(slow, pms, utc_now, lambda _: True))
+
+    entry, row = look(db, entry_id)
+    assert not was_in_time
+    assert (entry.state, row, len(pms.notes)) == (EntryState.SYNCED, None, 1)
+
+
+def test_a_worker_that_died_after_its_create_leaves_no_second_note(db, connection, clinic, pms):
+    entry_id = make_entry(db, clinic, connection)
+    [work] = outbox.claim(db, 1)
+    deliver(work, pms, utc_now, lambda _: True)
+    have_it_due(db, entry_id)
+
+    write(db, pms)
+
+    entry, _ = look(db, entry_id)
+    assert (len(pms.notes), entry.state) == (1, EntryState.SYNCED)
+    assert "find_by_reference" in pms.calls
+
+
+def test_nothing_is_sent_once_the_lease_cannot_be_relied_on(db, connection, clinic, pms):
+    make_entry(db, clinic, connection)
+    [work] = outbox.claim(db, 1)
+
+    result = deliver(work, pms, utc_now, lambda _: False)
+
+    assert pms.calls == []
+    assert result.verdict.next == "again"
+
+
+def test_a_version_that_came_while_the_former_was_written_is_due_at_once(
+    db, connection, clinic, pms
+):
+    entry_id = make_entry(db, clinic, connection)
+    [work] = outbox.claim(db, 1)
+    amend(db, entry_id, "the newer text")
+    finish(db, work, deliver(work, pms, utc_now, lambda _: True))
+
+    write(db, pms)
+
+    entry, row = look(db, entry_id)
+    assert (entry.state, row) == (EntryState.SYNCED, None)
+    assert [note.body.startswith("the newer text") for note in pms.notes.values()] == [True]
+
+
+def test_an_amendment_does_not_move_a_leased_row(db, connection, clinic):
+    entry_id = make_entry(db, clinic, connection)
+    [work] = outbox.claim(db, 1)
+    _, before = look(db, entry_id)
+
+    amend(db, entry_id, "the newer text")
+
+    _, after = look(db, entry_id)
+    assert (after.due_at, after.lease_token) == (before.due_at, work.lease_token)
+
+
+def test_an_answer_lost_after_the_note_was_written_is_looked_up(db, connection, clinic, pms):
+    entry_id = make_entry(db, clinic, connection)
+    pms.failures = [(OutcomeUnknown("no answer"), True)]
+    write(db, pms)
+    pending, row = look(db, entry_id)
+    have_it_due(db, entry_id)
+
+    write(db, pms)
+
+    entry, _ = look(db, entry_id)
+    assert (pending.state, row.is_in_doubt) == (EntryState.RETRYING, True)
+    assert (len(pms.notes), entry.state) == (1, EntryState.SYNCED)
+    assert pms.calls.count("create_note") == 1
+
+
+def test_a_note_found_by_its_reference_gets_the_newest_text(db, connection, clinic, pms):
+    entry_id = make_entry(db, clinic, connection)
+    pms.failures = [(OutcomeUnknown("no answer"), True)]
+    write(db, pms)
+    amend(db, entry_id, "the newer text")
+
+    write(db, pms)
+
+    [note] = pms.notes.values()
+    assert note.body.startswith("the newer text")
+
+
+def test_a_temporary_failure_is_retried_and_counted(db, connection, clinic, pms):
+    entry_id = make_entry(db, clinic, connection)
+    pms.failures = [Temporary("the PMS answered 503", status=503)]
+
+    write(db, pms)
+
+    entry, row = look(db, entry_id)
+    assert (entry.state, entry.reason) == (EntryState.RETRYING, "the PMS answered 503")
+    assert row.attempts == 1
+    assert timedelta(0) < row.due_at - utc_now() <= timedelta(seconds=5)
+
+
+def test_a_rate_limit_blocks_the_connection_and_counts_no_attempt(db, connection, clinic, pms):
+    entry_id = make_entry(db, clinic, connection)
+    pms.failures = [RateLimited("the PMS answered 429", status=429, retry_after=60.0)]
+
+    write(db, pms)
+
+    entry, row = look(db, entry_id)
+    assert (entry.state, row.attempts) == (EntryState.DUE, 0)
+    assert write(db, pms) == 0
+
+
+def test_one_clinics_rate_limit_does_not_hold_up_another(db, connection, clinic, pms):
+    other = make_connection(db, make_clinic(db))
+    make_entry(db, clinic, connection)
+    pms.failures = [RateLimited("the PMS answered 429", status=429, retry_after=60.0)]
+    write(db, pms)
+    entry_id = make_entry(db, other.clinic_id, other)
+
+    write(db, pms)
+
+    assert look(db, entry_id)[0].state is EntryState.SYNCED
+
+
+def test_five_outages_in_a_row_open_the_breaker(db, connection, clinic, pms):
+    entry_id = make_entry(db, clinic, connection)
+    pms.failures = [Temporary("the PMS cannot be reached")] * 5
+    for _ in range(5):
+        write(db, pms)
+        have_it_due(db, entry_id)
+
+    with db.reading() as session:
+        pace = session.get_one(Pace, connection.id)
+    assert (pace.failures, pace.blocked_by) == (5, "breaker")
+
+
+def test_refused_credentials_pause_the_connection_and_burn_nothing(db, connection, clinic, pms):
+    entry_id = make_entry(db, clinic, connection)
+    pms.failures = [CredentialsRejected("the PMS answered 401", status=401)]
+
+    write(db, pms)
+
+    entry, row = look(db, entry_id)
+    with db.reading() as session:
+        paused = session.get_one(Connection, connection.id)
+    assert paused.state is ConnectionState.PAUSED
+    assert (entry.state, row.attempts) == (EntryState.DUE, 0)
+    assert write(db, pms) == 0
+
+
+def test_a_refused_record_is_set_aside_and_a_new_version_revives_it(db, connection, clinic, pms):
+    entry_id = make_entry(db, clinic, connection)
+    pms.failures = [RecordRejected("the PMS answered 422", status=422)]
+    write(db, pms)
+    aside, _ = look(db, entry_id)
+    amend(db, entry_id, "a better text")
+
+    write(db, pms)
+
+    entry, _ = look(db, entry_id)
+    assert (aside.state, aside.reason) == (EntryState.SET_ASIDE, "the PMS answered 422")
+    assert entry.state is EntryState.SYNCED
+
+
+def test_an_entry_no_longer_wanted_is_deleted_there(db, connection, clinic, pms):
+    entry_id = make_entry(db, clinic, connection)
+    write(db, pms)
+    withdraw(db, entry_id)
+
+    write(db, pms)
+
+    entry, row = look(db, entry_id)
+    assert (pms.notes, entry.state, entry.pms_id, row) == ({}, EntryState.WITHDRAWN, None, None)
+    assert entry.incarnation == 2
+
+
+def test_an_entry_never_written_is_withdrawn_without_a_word_to_the_pms(db, connection, clinic, pms):
+    entry_id = make_entry(db, clinic, connection)
+    withdraw(db, entry_id)
+
+    assert write(db, pms) == 0
+    assert look(db, entry_id)[0].state is EntryState.WITHDRAWN
+
+
+def test_a_withdrawn_entry_whose_create_was_in_doubt_is_looked_up_and_deleted(
+    db, connection, clinic, pms
+):
+    entry_id = make_entry(db, clinic, connection)
+    pms.failures = [(OutcomeUnknown("no answer"), True)]
+    write(db, pms)
+    withdraw(db, entry_id)
+    have_it_due(db, entry_id)
+
+    write(db, pms)
+
+    assert pms.notes == {}
+    assert look(db, entry_id)[0].state is EntryState.WITHDRAWN
+
+
+def test_a_note_deleted_in_the_pms_is_not_written_again(db, connection, clinic, pms):
+    entry_id = make_entry(db, clinic, connection)
+    write(db, pms)
+    pms.notes.clear()
+    amend(db, entry_id, "the newer text")
+
+    write(db, pms)
+
+    entry, row = look(db, entry_id)
+    assert (pms.notes, entry.state, row) == ({}, EntryState.SYNCED, None)
+    assert "deleted" in entry.reason
+
+
+def test_a_task_done_in_the_pms_is_left_as_its_users_have_it(db, connection, clinic, pms):
+    entry_id = make_entry(db, clinic, connection, kind=EntryKind.TASK)
+    write(db, pms)
+    pms.done.update(pms.tasks)
+    amend(db, entry_id, "the newer text")
+
+    write(db, pms)
+
+    entry, row = look(db, entry_id)
+    assert (entry.state, row) == (EntryState.SYNCED, None)
+    assert "update_task" not in pms.calls
+
+
+def test_a_record_gone_at_a_create_is_set_aside(db, connection, clinic, pms):
+    entry_id = make_entry(db, clinic, connection)
+    pms.failures = [RecordGone("the PMS answered 404", status=404)]
+
+    write(db, pms)
+
+    assert look(db, entry_id)[0].state is EntryState.SET_ASIDE
+
+
+def test_every_try_is_kept_as_an_attempt(db, connection, clinic, pms):
+    entry_id = make_entry(db, clinic, connection)
+    pms.failures = [Temporary("the PMS answered 503", status=503)]
+    write(db, pms)
+    have_it_due(db, entry_id)
+
+    write(db, pms)
+
+    with db.reading() as session:
+        attempts = session.scalars(
+            sa.select(Attempt).where(Attempt.entry_id == entry_id).order_by(Attempt.id)
+        ).all()
+    assert [(each.outcome, each.http_status) for each in attempts] == [
+        ("again", 503),
+        ("written", None),
+    ]
+
+
+def test_renewing_keeps_a_row_and_a_lost_lease_is_not_renewed(db, connection, clinic):
+    entry_id = make_entry(db, clinic, connection)
+    [work] = outbox.claim(db, 1)
+    held = outbox.renew(db, [work.lease_token, "another's"])
+    have_it_due(db, entry_id)
+
+    lost = outbox.renew(db, [work.lease_token])
+
+    assert (held, lost) == ({work.lease_token}, set())
+
+
+def test_connecting_writes_what_was_due_before_and_leaves_a_former_pms_alone(db, clinic, pms):
+    former = make_connection(db, clinic)
+    written = make_entry(db, clinic, former)
+    write(db, pms)
+    with db.transaction() as session:
+        session.get_one(Connection, former.id).ended_at = utc_now()
+    waiting_for_a_pms = make_entry(db, clinic, None)
+    new = make_connection(db, clinic)
+
+    with db.transaction() as session:
+        count = outbox.enqueue_all_due(session, db, session.get_one(Connection, new.id))
+
+    assert count == 1
+    assert look(db, waiting_for_a_pms)[1].connection_id == new.id
+    assert look(db, written)[1] is None

@@ -1,0 +1,131 @@
+"""A pretend clinic's phone, for tests that tell a call or a conversation as a story."""
+
+import itertools
+import json
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from urllib.parse import urlencode
+
+import sqlalchemy as sa
+
+from ringnote.clock import utc_now
+from ringnote.ledger.settle import settle_due
+from ringnote.models import Call, Callback, Clinic, DueMark, Entry, Transcript
+from ringnote.runtime import Runtime
+from ringnote.telephony.ingest import Receipt, take
+from ringnote.telephony.tokens import issue_webhook_token
+
+CALLER = "+12125550142"
+LINE = "+12125550100"
+
+
+@dataclass
+class Phone:
+    """Posts events as the phone system would, from an hour ago on, a few seconds apart."""
+
+    runtime: Runtime
+    clinic: Clinic
+    at: datetime = field(default_factory=lambda: utc_now() - timedelta(hours=1))
+    token: str = ""
+    numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
+
+    def __post_init__(self) -> None:
+        with self.runtime.db.transaction() as session:
+            self.token = issue_webhook_token(session, self.clinic.id, utc_now())
+
+    def post(self, body: bytes, content_type: str = "application/x-www-form-urlencoded") -> Receipt:
+        self.at += timedelta(seconds=3)
+        return take(self.runtime, self.token, body, content_type, self.at)
+
+    def event(self, event_type: str, call: str, **fields: str) -> Receipt:
+        return self.post(self.body(event_type, call, **fields))
+
+    def body(self, event_type: str, call: str, **fields: str) -> bytes:
+        """The urlencoded body of a call event."""
+        known = {
+            "eventType": event_type,
+            "containerId": self.clinic.container_id,
+            "tenantId": self.clinic.tenant_id,
+            "callUuid": call,
+        }
+        return urlencode(known | fields).encode()
+
+    def text(self, text: str, *, inbound: bool = True, client: str = CALLER) -> Receipt:
+        """A text of conversation c-1, from or to the client."""
+        body = {
+            "eventType": "inboundMessage" if inbound else "outboundMessage",
+            "containerID": self.clinic.container_id,
+            "tenantID": self.clinic.tenant_id,
+            "conversationID": "c-1",
+            "fromNumber": client if inbound else LINE,
+            "toNumber": LINE if inbound else client,
+            "messageText": text,
+        }
+        return self.post(json.dumps(body).encode(), "application/json")
+
+    def rings(self, call: str, caller: str = CALLER, name: str = "DOE JANE") -> None:
+        self.event(
+            "InboundCall",
+            call,
+            eventTarget="phoneNumber",
+            didNumber=LINE,
+            didDescription="Main",
+            callerIdNum=caller,
+            callerIdName=name,
+        )
+        self.event(
+            "ringAttempt", call, eventTarget="extension", extNumber="101", callerIdNum=caller
+        )
+
+    def answered(self, call: str, caller: str = CALLER) -> None:
+        self.rings(call, caller)
+        self.answer(call, caller)
+        self.event("HangupCall", call, extNumber="101", extName="Amy", callerIdNum=caller)
+
+    def answer(self, call: str, caller: str = CALLER) -> None:
+        self.event(
+            "ExtensionAnswered",
+            call,
+            callerIdNum=caller,
+            extensionNumber="101",
+            extensionName="Amy",
+        )
+
+    def missed(self, call: str, caller: str = CALLER) -> None:
+        self.rings(call, caller)
+        self.event("HangupCall", call, extNumber="", extName="", callerIdNum=caller)
+
+    def dials(self, call: str, number: str = CALLER) -> None:
+        self.event("outboundCall", call, extNumber="101", extName="Amy", numberDialed=number)
+
+
+def settle(runtime: Runtime) -> None:
+    """Settle all that is due."""
+    while settle_due(runtime):
+        pass
+
+
+def calls(runtime: Runtime) -> list[Call]:
+    return _all(runtime, Call)
+
+
+def transcripts(runtime: Runtime) -> list[Transcript]:
+    return _all(runtime, Transcript)
+
+
+def entries(runtime: Runtime) -> list[Entry]:
+    return _all(runtime, Entry)
+
+
+def callbacks(runtime: Runtime) -> list[Callback]:
+    return _all(runtime, Callback)
+
+
+def marks(runtime: Runtime) -> list[DueMark]:
+    with runtime.db.reading() as session:
+        return list(session.scalars(sa.select(DueMark)))
+
+
+def _all(runtime: Runtime, kind: type) -> list:
+    with runtime.db.reading() as session:
+        return list(session.scalars(sa.select(kind).order_by(kind.id)))
