@@ -80,9 +80,12 @@ def _reachable(binaries: Path, home: Path, user: int | None) -> Path:
     try:
         _run([binaries / "initdb", "--version"], user)
     except (PermissionError, NoPostgresError):
-        # A virtual environment below a home that others may not read.
-        shutil.copytree(binaries.parent, home / "postgres", symlinks=True)
-        return home / "postgres" / "bin"
+        # A virtual environment below a home that others may not read: the wheel is copied out of
+        # it, with the libraries that lie beside the package.
+        install = binaries.parent
+        for folder in (install, *install.parents[1].glob(f"{install.parent.name}.libs")):
+            shutil.copytree(folder, home / folder.relative_to(install.parents[1]), symlinks=True)
+        return home / binaries.relative_to(install.parents[1])
     return binaries
 
 
