@@ -6,6 +6,8 @@ certainly not sent (safe to repeat) from what may have been carried out.
 
 import ipaddress
 import json as jsonlib
+import re
+import ssl
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +18,7 @@ from typing import Any
 
 import requests
 import tenacity
+import urllib3
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
@@ -38,10 +41,21 @@ TOTAL_SECONDS = 30.0
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
 RETRY_AFTER_CAP_SECONDS = 6 * 3600.0
 NOT_SENT_TRIES = 3
+SECONDS = re.compile(r"[0-9]{1,15}(\.[0-9]{1,9})?")
+WINDOW_RESET = re.compile(r"(?:^|[;,])\s*(?:t|reset)=([0-9]{1,9})")
+NO_ADDRESS = (
+    requests.exceptions.InvalidURL,
+    requests.exceptions.InvalidSchema,
+    requests.exceptions.MissingSchema,
+    urllib3.exceptions.LocationValueError,
+)
 
 
-class PrivateAddressError(requests.exceptions.InvalidURL):
-    """A PMS on a loopback or private address, where that is not allowed."""
+class PrivateAddressError(Exception):
+    """A PMS on a loopback or private address, where that is not allowed.
+
+    No OSError (as every requests exception is): urllib3 would take it for a broken connection.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +71,7 @@ class Http:
     """Makes requests to PMSs. Safe to share between threads."""
 
     def __init__(self, *, allow_private: bool = False, read_seconds: float = READ_SECONDS) -> None:
-        self._timeout = (CONNECT_SECONDS, read_seconds)
+        self._read_seconds = read_seconds
         self._session = requests.Session()
         self._session.trust_env = False
         self._session.headers["User-Agent"] = USER_AGENT
@@ -77,27 +91,31 @@ class Http:
         json: Any = None,
         data: Mapping[str, str] | None = None,
     ) -> Answer:
-        """One exchange, at most `TOTAL_SECONDS` long; answers of 2xx only, others raise.
+        """One exchange; answers of 2xx only, others raise.
 
-        A POST that may have been carried out raises OutcomeUnknown; any other failure on the way
-        raises Temporary. Redirects are not followed.
+        It is given up after `TOTAL_SECONDS`. A POST that may have been carried out raises
+        OutcomeUnknown; any other failure on the way raises Temporary. Redirects are not followed.
         """
+        _require_sendable(headers or {})
+        deadline = time.monotonic() + TOTAL_SECONDS
         retrying = tenacity.Retrying(
             stop=tenacity.stop_after_attempt(NOT_SENT_TRIES),
-            wait=tenacity.wait_exponential_jitter(initial=0.1, max=1.0),
+            wait=tenacity.wait_random_exponential(multiplier=0.1, max=1.0),
             retry=tenacity.retry_if_exception(_was_not_sent),
             reraise=True,
         )
         try:
-            return retrying(self._exchange, method, url, params, headers, json, data)
+            return retrying(self._exchange, deadline, method, url, params, headers, json, data)
         except PrivateAddressError:
             raise CredentialsRejected(
                 "the PMS's address is on a loopback or private network;"
                 " set RINGNOTE_ALLOW_PRIVATE_PMS=1 if it is meant to be"
             ) from None
-        except requests.exceptions.InvalidURL:
+        except NO_ADDRESS:
             raise CredentialsRejected("the PMS's address is not a web address") from None
         except requests.RequestException as error:
+            if _is_untrusted(error):
+                raise Temporary("the PMS's certificate cannot be trusted") from None
             if _was_not_sent(error):
                 raise Temporary("the PMS cannot be reached") from None
             if method == "POST":
@@ -109,6 +127,7 @@ class Http:
 
     def _exchange(
         self,
+        deadline: float,
         method: str,
         url: str,
         params: Mapping[str, str] | None,
@@ -116,7 +135,7 @@ class Http:
         json: Any,
         data: Mapping[str, str] | None,
     ) -> Answer:
-        deadline = time.monotonic() + TOTAL_SECONDS
+        left = max(deadline - time.monotonic(), 0.1)
         with self._session.request(
             method,
             url,
@@ -124,7 +143,7 @@ class Http:
             headers=headers,
             json=json,
             data=data,
-            timeout=self._timeout,
+            timeout=(min(CONNECT_SECONDS, left), min(self._read_seconds, left)),
             allow_redirects=False,
             stream=True,
         ) as response:
@@ -135,12 +154,31 @@ class Http:
 def _read(response: requests.Response, deadline: float) -> bytes:
     parts: list[bytes] = []
     size = 0
-    for part in response.iter_content(64 * 1024):
-        parts.append(part)
-        size += len(part)
-        if size > MAX_ANSWER_BYTES or time.monotonic() > deadline:
-            raise requests.exceptions.ChunkedEncodingError("too long an answer")
+    try:
+        # read1, as iter_content would wait for a whole piece however slowly its bytes come.
+        while part := response.raw.read1(64 * 1024, decode_content=True):
+            parts.append(part)
+            size += len(part)
+            left = deadline - time.monotonic()
+            if size > MAX_ANSWER_BYTES or left <= 0:
+                raise requests.exceptions.ChunkedEncodingError("too long an answer")
+            _wait_at_most(left, response)
+    except urllib3.exceptions.HTTPError:
+        raise requests.exceptions.ChunkedEncodingError("a broken answer") from None
     return b"".join(parts)
+
+
+def _wait_at_most(seconds: float, response: requests.Response) -> None:
+    connection = response.raw.connection
+    if connection is not None and connection.sock is not None:
+        connection.sock.settimeout(min(seconds, connection.timeout or seconds))
+
+
+def _require_sendable(headers: Mapping[str, str]) -> None:
+    for value in headers.values():
+        # Checked here because a failure further down would quote the secret.
+        if not (value.isascii() and value.isprintable()):
+            raise CredentialsRejected("a header's value, such as a secret, cannot be sent")
 
 
 def _answer(method: str, response: requests.Response, body: bytes) -> Answer:
@@ -150,7 +188,7 @@ def _answer(method: str, response: requests.Response, body: bytes) -> Answer:
             return Answer(status, response.headers, None)
         try:
             return Answer(status, response.headers, jsonlib.loads(body))
-        except ValueError:
+        except (ValueError, RecursionError):
             kind = OutcomeUnknown if method == "POST" else Temporary
             raise kind("the PMS answered with something other than JSON", status=status) from None
     said = f"the PMS answered {status}{_code(body)}"
@@ -171,9 +209,9 @@ def _code(body: bytes) -> str:
     try:
         error = jsonlib.loads(body).get("error")
         code = error.get("code") if isinstance(error, dict) else None
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         return ""
-    is_word = isinstance(code, str) and len(code) <= 40 and code.replace("_", "").isalpha()
+    is_word = isinstance(code, str) and re.fullmatch(r"[A-Za-z_]{1,40}", code)
     return f" ({code})" if is_word else ""
 
 
@@ -189,24 +227,23 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
 
 
 def _stated_wait(headers: Mapping[str, str], now: datetime) -> float | None:
-    if value := headers.get("Retry-After"):
-        if value.strip().isdigit():
-            return float(value)
-        try:
-            moment = parsedate_to_datetime(value)
-        except ValueError:
-            return None
+    value = headers.get("Retry-After", "").strip()
+    if SECONDS.fullmatch(value):
+        return float(value)
+    try:
+        moment = parsedate_to_datetime(value)
         moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
         return (moment - now).total_seconds()
-    for part in headers.get("RateLimit", "").split(";"):
-        name, _, value = part.strip().partition("=")
-        if name == "t" and value.isdigit():
-            return float(value)
+    except (ValueError, OverflowError):
+        pass
+    if resets := WINDOW_RESET.findall(headers.get("RateLimit", "")):
+        return max(map(float, resets))
     for name in ("X-RateLimit-Reset", "RateLimit-Reset"):
         value = headers.get(name, "").strip()
-        if value.isdigit():
-            # A stamp in seconds since 1970, or the seconds that are left: nobody waits for years.
-            return float(value) - now.timestamp() if len(value) >= 9 else float(value)
+        if SECONDS.fullmatch(value):
+            stamp = float(value) / (1000 if len(value.partition(".")[0]) >= 12 else 1)
+            # A stamp in (milli)seconds since 1970, or the seconds left: nobody waits for years.
+            return stamp - now.timestamp() if stamp >= 1e8 else stamp
     return None
 
 
@@ -218,6 +255,12 @@ def _was_not_sent(error: BaseException) -> bool:
         cause = error.args[0]
         return isinstance(cause, MaxRetryError) and isinstance(cause.reason, NewConnectionError)
     return False
+
+
+def _is_untrusted(error: BaseException) -> bool:
+    """Whether the PMS's certificate failed, which is before anything was sent."""
+    reason = getattr(error.args[0] if error.args else None, "reason", None)
+    return isinstance(getattr(reason, "args", [None])[0], ssl.SSLCertVerificationError)
 
 
 class _GuardedHTTP(HTTPConnection):
