@@ -3,21 +3,24 @@
 import itertools
 
 from cryptography.fernet import Fernet
-
 from ringnote.clock import utc_now
 from ringnote.db import Database
 from ringnote.ledger.policy import DEFAULT_RULES
 from ringnote.models import (
+    Call,
     Client,
     ClientNumber,
     Clinic,
     Connection,
+    Conversation,
     Entry,
     EntryKind,
     EntryState,
+    Match,
     OutboxRow,
     Pace,
     Policy,
+    Transcript,
 )
 from ringnote.vault import Vault
 
@@ -129,3 +132,61 @@ def make_entry(db: Database, clinic, connection, kind=EntryKind.NOTE, client="C1
                 )
             )
         return entry.id
+
+
+def make_settled_call(db: Database, clinic: Clinic, number: str, kind="none", **over) -> Call:
+    """A settled call from `number` whose match is of `kind`; `over` is for the match."""
+    with db.transaction() as session:
+        call = Call(
+            clinic_id=clinic.id,
+            call_uuid=f"call-{next(NUMBERS)}",
+            direction="inbound",
+            outcome="missed",
+            number=number,
+            started_at=utc_now(),
+            summary={"caller_name": "DOE JANE"},
+            settled_at=utc_now(),
+        )
+        session.add(call)
+        session.flush()
+        session.add(_match(clinic, "call", call.id, number, kind, over))
+    return call
+
+
+def make_settled_text(db: Database, clinic: Clinic, number: str, kind="none", **over) -> str:
+    """The key of a settled conversation with `number` whose match is of `kind`."""
+    with db.transaction() as session:
+        conversation = Conversation(
+            clinic_id=clinic.id,
+            conversation_key=f"conversation-{next(NUMBERS)}",
+            timezone=clinic.timezone,
+            created_at=utc_now(),
+        )
+        session.add(conversation)
+        session.flush()
+        transcript = Transcript(
+            clinic_id=clinic.id,
+            conversation_id=conversation.id,
+            number=number,
+            starts_at=utc_now(),
+            ends_at=utc_now(),
+            local_day=utc_now().date(),
+            last_text_at=utc_now(),
+            settled_at=utc_now(),
+        )
+        session.add(transcript)
+        session.flush()
+        session.add(_match(clinic, "transcript", transcript.id, number, kind, over))
+    return conversation.conversation_key
+
+
+def _match(clinic: Clinic, subject: str, subject_id: int, number: str, kind: str, over) -> Match:
+    known = {"rule": "no client has this number", "decided_at": utc_now()}
+    return Match(
+        clinic_id=clinic.id,
+        subject_kind=subject,
+        subject_id=subject_id,
+        number=number,
+        kind=kind,
+        **(known | over),
+    )

@@ -141,7 +141,7 @@ def _detect_encoding(path: Path, sample: bytes) -> str:
         return "utf-16-le"
     if sample[::2].count(0) > half * 0.7:
         return "utf-16-be"
-    if sample.count(0) > len(sample) * 0.01:
+    if sample.count(0) > len(sample) * 0.001:
         raise InputError("The file is not text; save the clients as CSV (UTF-8) and try again.")
     return "utf-8" if _is_utf8(path) else "cp1252"
 
