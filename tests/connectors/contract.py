@@ -470,8 +470,6 @@ def readings(connector: Connector, client_id: str) -> list[Callable[[], object]]
         found.append(lambda: connector.find_clients(NUMBER))
     if able.find_by_reference:
         found.append(lambda: connector.find_by_reference(Kind.NOTE, client_id, "R-1"))
-    if able.read_tasks:
-        found.append(lambda: connector.get_task("T1"))
     return found
 
 
@@ -488,6 +486,8 @@ def calls(connector: Connector, note: Note) -> list[Callable[[], object]]:
         found.append(lambda: connector.create_task(task, "key"))
         found.append(lambda: connector.update_task("T1", task))
         found.append(lambda: connector.complete_task("T1"))
+    if able.read_tasks:
+        found.append(lambda: connector.get_task("T1"))
     if able.delete_task:
         found.append(lambda: connector.delete_task("T1"))
     return found
