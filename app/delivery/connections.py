@@ -1,0 +1,210 @@
+"""Connections: a clinic's account at its PMS is opened, paused, resumed and ended here.
+
+Commands call it; the worker asks it for the connector that speaks to an account.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from difflib import get_close_matches
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from ..connectors import CONNECTORS
+from ..connectors.base import Connector
+from ..db import Database
+from ..errors import ConfigError, InputError
+from ..http import Http
+from ..ledger.reconcile import NO_CONNECTION, find_connection_in_use
+from ..models import Connection, ConnectionState, Entry, EntryState, OutboxRow, Pace
+from ..runtime import Runtime
+from ..vault import Vault
+from .outbox import enqueue_all_due
+
+
+def open_connection(
+    session: Session,
+    runtime: Runtime,
+    clinic_id: int,
+    connector_name: str,
+    settings: Mapping[str, str],
+    secrets: Mapping[str, str],
+    *,
+    is_watch_only: bool = False,
+    since: datetime | None = None,
+    now: datetime,
+) -> Connection:
+    """Make this the clinic's account in place of the former one, and have what is owed written.
+
+    `since` (UTC) leaves alone what happened before. Opening the same account anew, say with
+    another token, takes over what was written to it. Raises InputError for an unknown connector,
+    ConfigError naming every setting that is unknown, missing or wrong. Does not commit.
+    """
+    validate_connection(runtime.http, connector_name, settings, secrets)
+    connection = Connection(
+        clinic_id=clinic_id,
+        connector=connector_name,
+        settings=dict(settings),
+        secrets=runtime.vault.seal(secrets),
+        state=ConnectionState.ACTIVE,
+        is_watch_only=is_watch_only,
+        since=since,
+        created_at=now,
+    )
+    former = find_connection(session, clinic_id)
+    if former:
+        former.ended_at = now
+        # At most one is in use, which the database holds too: the end must reach it first.
+        session.flush()
+    session.add(connection)
+    session.flush()
+    if former and _is_same_account(former, connection):
+        session.execute(
+            sa.update(Entry)
+            .where(Entry.connection_id == former.id)
+            .values(connection_id=connection.id)
+        )
+    enqueue_all_due(session, runtime.db, connection)
+    return connection
+
+
+def end_connection(session: Session, connection_id: int, now: datetime) -> None:
+    """End it: what is still owed waits, visibly, for another connection. Does not commit."""
+    connection = get_connection(session, connection_id)
+    connection.ended_at = connection.ended_at or now
+    owed = sa.select(OutboxRow.entry_id).where(OutboxRow.connection_id == connection_id)
+    session.execute(
+        sa.update(Entry)
+        .where(Entry.id.in_(owed), Entry.state.in_([EntryState.DUE, EntryState.RETRYING]))
+        .values(state=EntryState.DUE, reason=NO_CONNECTION)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def pause_connection(session: Session, connection_id: int, reason: str) -> None:
+    """Write nothing through it until it is resumed; what becomes due waits. Does not commit."""
+    connection = get_connection(session, connection_id)
+    connection.state = ConnectionState.PAUSED
+    connection.paused_reason = reason
+
+
+def resume_connection(session: Session, db: Database, connection_id: int) -> int:
+    """Write through it again, beginning now with all that is owed; how many. Does not commit."""
+    connection = get_connection(session, connection_id)
+    connection.state = ConnectionState.ACTIVE
+    connection.paused_reason = None
+    session.execute(
+        sa.update(Pace)
+        .where(Pace.connection_id == connection_id)
+        .values(blocked_until=None, blocked_by=None, failures=0)
+    )
+    # What a person must look at stays out of sight, and what is being written keeps its lease.
+    set_aside = sa.select(Entry.id).where(Entry.state == EntryState.SET_ASIDE)
+    rows = session.scalars(
+        sa.update(OutboxRow)
+        .where(
+            OutboxRow.connection_id == connection_id,
+            OutboxRow.lease_token.is_(None),
+            OutboxRow.entry_id.not_in(set_aside),
+        )
+        .values(due_at=db.now())
+        .returning(OutboxRow.entry_id)
+        .execution_options(synchronize_session=False)
+    )
+    return len(rows.all())
+
+
+def find_connection(session: Session, clinic_id: int) -> Connection | None:
+    """The clinic's connection that is in use, paused or not."""
+    return find_connection_in_use(session, clinic_id)
+
+
+def get_connection(session: Session, connection_id: int) -> Connection:
+    """The connection, locked. Raises InputError if there is none of that id."""
+    connection = session.get(Connection, connection_id, with_for_update=True)
+    if connection is None:
+        raise InputError(f"There is no connection {connection_id}.")
+    return connection
+
+
+def connector_for(connection: Connection, vault: Vault, http: Http) -> Connector:
+    """The connector of a connection; touches no network. Raises ConfigError if it cannot be made.
+
+    Each call makes a new one, which many threads may use: callers keep one by connection.
+    """
+    kind = CONNECTORS.get(connection.connector)
+    if kind is None:
+        raise ConfigError(f"no connector is called {connection.connector} in this version")
+    return kind(_with_defaults(kind, connection.settings), vault.open(connection.secrets), http)
+
+
+def validate_connection(
+    http: Http, connector_name: str, settings: Mapping[str, str], secrets: Mapping[str, str]
+) -> None:
+    """Raise InputError or ConfigError, with every fault, unless a connector can be made of these.
+
+    Touches no network.
+    """
+    kind = CONNECTORS.get(connector_name)
+    if kind is None:
+        raise InputError(
+            f"No connector is called {connector_name!r};"
+            f" {_suggest(connector_name, CONNECTORS) or 'there are: ' + ', '.join(CONNECTORS)}."
+        )
+    declared = {each.name: each for each in kind.settings}
+    faults = [
+        *_faults_of_names(kind, settings, is_secret=False),
+        *_faults_of_names(kind, secrets, is_secret=True),
+    ]
+    missing = [
+        each.name
+        for each in declared.values()
+        if each.is_required and not {**settings, **secrets}.get(each.name, each.default).strip()
+    ]
+    faults += [
+        f"{name} is missing: {declared[name].help}; give it with"
+        f" --{'secret' if declared[name].is_secret else 'set'} {name}=…"
+        for name in missing
+    ]
+    try:
+        kind(_with_defaults(kind, settings), dict(secrets), http)
+    except ConfigError as error:
+        # A constructor speaks of what is missing too; once is enough.
+        faults += [each for each in error.faults if each.split()[0] not in missing]
+    if faults:
+        raise ConfigError(*faults)
+
+
+def _faults_of_names(
+    kind: type[Connector], given: Mapping[str, str], *, is_secret: bool
+) -> Iterable[str]:
+    known = {each.name: each.is_secret for each in kind.settings}
+    for name in given:
+        if name not in known:
+            what = "secret" if is_secret else "setting"
+            yield f"{name} is no {what} of {kind.name}; {_suggest(name, known) or _names(kind)}"
+        elif known[name] and not is_secret:
+            yield f"{name} is a secret: give it with --secret {name}=…, not with --set"
+        elif is_secret and not known[name]:
+            yield f"{name} is no secret: give it with --set {name}=…, not with --secret"
+
+
+def _names(kind: type[Connector]) -> str:
+    return f"it has: {', '.join(each.name for each in kind.settings)}"
+
+
+def _suggest(name: str, known: Iterable[str]) -> str:
+    close = get_close_matches(name, list(known), n=1)
+    return f"did you mean {close[0]}?" if close else ""
+
+
+def _with_defaults(kind: type[Connector], settings: Mapping[str, str]) -> dict[str, str]:
+    defaults = {each.name: each.default for each in kind.settings if not each.is_secret}
+    return {**defaults, **settings}
+
+
+def _is_same_account(former: Connection, connection: Connection) -> bool:
+    kind = CONNECTORS[connection.connector]
+    return former.connector == connection.connector and (
+        _with_defaults(kind, former.settings) == _with_defaults(kind, connection.settings)
+    )
