@@ -3,19 +3,27 @@
 import os
 import secrets
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from cryptography.fernet import Fernet
-from pydantic import Field, HttpUrl, TypeAdapter, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    HttpUrl,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+)
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from .errors import ConfigError
 
 PREFIX = "RINGNOTE_"
-DRIVERS = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
+POSTGRES_DRIVER = "postgresql+psycopg"
 
 
 def default_data_dir() -> Path:
@@ -23,12 +31,10 @@ def default_data_dir() -> Path:
     return Path(base).expanduser() / "ringnote"
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """What a deployment decides. Each field is `RINGNOTE_<NAME>`, or `RINGNOTE_<NAME>_FILE`."""
 
-    model_config = SettingsConfigDict(
-        env_prefix=PREFIX, extra="forbid", hide_input_in_errors=True, frozen=True
-    )
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True)
 
     database_url: str = ""
     """SQLAlchemy URL; empty means SQLite in `data_dir`."""
@@ -44,7 +50,12 @@ class Settings(BaseSettings):
     """How long an unanswered hangup waits for a late answer event before it counts as missed."""
     allow_private_pms: bool = False
     """Whether a PMS may live on a loopback or private address."""
-    log_format: str = Field(default="text", pattern="^(text|json)$")
+    log_format: Literal["text", "json"] = "text"
+
+    @field_validator("data_dir")
+    @classmethod
+    def _of_home(cls, value: Path) -> Path:
+        return value.expanduser()
 
     @field_validator("database_url")
     @classmethod
@@ -58,10 +69,13 @@ class Settings(BaseSettings):
                 "is no database URL; write sqlite:////path/to/file"
                 " or postgresql://user:password@host/name"
             ) from None
-        if url.drivername in DRIVERS:
-            url = url.set(drivername=DRIVERS[url.drivername])
-        if url.get_backend_name() not in ("sqlite", "postgresql"):
+        kind = url.get_backend_name()
+        if kind in ("postgresql", "postgres"):
+            url = url.set(drivername=POSTGRES_DRIVER)
+        elif kind != "sqlite":
             raise ValueError("names a database that is neither SQLite nor PostgreSQL")
+        elif url.database in (None, "", ":memory:"):
+            raise ValueError("names no file; write sqlite:////path/to/file")
         return url.render_as_string(hide_password=False)
 
     @field_validator("public_url")
@@ -116,15 +130,25 @@ def load_settings(*layers: Mapping[str, Any], environ: Mapping[str, str] | None 
     return settings
 
 
+def from_config(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The layer that a Flask application's config is: its `RINGNOTE_…` keys, by field name."""
+    return {
+        name.removeprefix(PREFIX).lower(): value
+        for name, value in config.items()
+        if name.startswith(PREFIX)
+    }
+
+
 def _from_environment(environ: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
     values: dict[str, Any] = {}
     faults: list[str] = []
     for field in Settings.model_fields:
         name = PREFIX + field.upper()
         path = environ.get(f"{name}_FILE")
-        if name in environ and path:
+        if environ.get(name) and path:
             faults.append(f"{name} and {name}_FILE are both set; keep one")
-        elif name in environ:
+        elif environ.get(name):
+            # An empty one is how a compose file or a unit says "not set".
             values[field] = environ[name]
         elif path:
             try:
@@ -139,8 +163,15 @@ def _in_words(fault: Any) -> str:
     name = PREFIX + "_".join(str(part) for part in fault["loc"]).upper()
     message = str(fault["msg"]).removeprefix("Value error, ")
     if fault["type"] == "extra_forbidden":
-        return f"{name} is no setting of Ringnote"
+        return f"{name} is no setting of Ringnote{suggest(name)}"
     return f"{name}: {message}"
+
+
+def suggest(name: str) -> str:
+    """ "; did you mean …?" for the name of an environment variable that is none, or nothing."""
+    known = [PREFIX + field.upper() for field in Settings.model_fields]
+    close = get_close_matches(name, known, n=1)
+    return f"; did you mean {close[0]}?" if close else ""
 
 
 def kept_secret(folder: Path, name: str, make: Any) -> str:

@@ -1,13 +1,12 @@
 """`Ringnote`, the Flask extension, and the stand-alone applications made with it."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from flask import Blueprint, Flask
 
 from ..errors import ConfigError
 from ..runtime import Runtime
-from ..settings import PREFIX, Settings, load_settings
+from ..settings import Settings, from_config, load_settings
 from . import health, webhooks
 from .console import console
 
@@ -44,7 +43,7 @@ class Ringnote:
         if NAME in app.extensions:
             raise ConfigError("Ringnote is mounted in this application already")
         runtime = self._runtime or Runtime.from_settings(
-            load_settings(self._settings, _of_host(app.config))
+            load_settings(self._settings, from_config(app.config))
         )
         app.extensions[NAME] = runtime
         _mount(app, self.url_prefix, webhooks.blueprint, health.blueprint, console)
@@ -82,11 +81,3 @@ def _bare_app() -> Flask:
 
 def _runtime(settings: Settings | None) -> Runtime:
     return Runtime.from_settings(settings or load_settings())
-
-
-def _of_host(config: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        name.removeprefix(PREFIX).lower(): value
-        for name, value in config.items()
-        if name.startswith(PREFIX)
-    }
