@@ -4,7 +4,13 @@ Every number is 555-01xx, which is set aside for fiction, under the area codes o
 """
 
 import random
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
+
+from .clients import TAIL_DIGITS, spelled
 
 GIVEN = (
     "Ada Amir Beatriz Ben Carmen Chloé Dana Dmitri Elif Emeka Fatima Felix Grace Hana Hugo Ines"
@@ -23,6 +29,20 @@ ANIMALS = (
 AREAS = (212, 312, 415, 503, 617, 646, 713, 808, 917)
 LABELS = ("mobile", "home", "work", "")
 PER_AREA = 100
+STRANGERS = range(850, 899)
+"""Numbers, by their index, that no invented client has."""
+OWN_LINE = "+19175550199"
+"""The invented clinic's own, the last number there is."""
+CALLER_NAME_LENGTH = 15
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Somebody with a phone: E.164 number, the network's name for it, and an animal to speak of."""
+
+    number: str
+    name: str = ""
+    animal: str = "Biscuit"
 
 
 def invent_number(index: int) -> str:
@@ -78,6 +98,30 @@ def invent_clients(count: int, seed: int = 1) -> list[dict[str, Any]]:
     if count > 2:
         _make_a_couple(clients[1], clients[2])
     return clients
+
+
+def callers_among(clients: Iterable[Mapping[str, Any]]) -> tuple[list[Caller], Caller | None]:
+    """Who calls, of clients as `invent_clients` makes them: those alone on their first number, and
+    the first who share theirs with another client."""
+    known = [(_first_number(client), client) for client in clients if client["phones"]]
+    counts = Counter(number for number, _ in known)
+    callers = [
+        Caller(number, caller_name(client["name"]), client["patients"][0]["name"])
+        for number, client in known
+    ]
+    couple = next((caller for caller in callers if counts[caller.number] > 1), None)
+    return [caller for caller in callers if counts[caller.number] == 1], couple
+
+
+def caller_name(name: str) -> str:
+    """A name as the phone network tells it: family name first, capitals, no accents, cut off."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().upper()
+    given, _, family = plain.rpartition(" ")
+    return f"{family} {given}".strip()[:CALLER_NAME_LENGTH]
+
+
+def _first_number(client: Mapping[str, Any]) -> str:
+    return f"+1{spelled(client['phones'][0]['number'])[0][-TAIL_DIGITS:]}"
 
 
 def _make_a_couple(one: dict[str, Any], other: dict[str, Any]) -> None:
