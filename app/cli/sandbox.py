@@ -1,18 +1,40 @@
 """`ringnote sandbox` and `ringnote simulate`: a pretend PMS and phone system to try with."""
 
+import os
 import signal
 import threading
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from itertools import islice
 from pathlib import Path
 
 import click
+import requests
+import sqlalchemy as sa
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from ..errors import InputError
-from ..sandbox.people import invent_clients
+from ..models import Client, ClientNumber, Clinic, WebhookToken
+from ..runtime import Runtime
+from ..sandbox.people import Caller, caller_name, callers_among, invent_clients
+from ..sandbox.phones import Office, PhoneSystem, PlannedCall
+from ..sandbox.play import Played, play
 from ..sandbox.pms import create_pms
 from ..sandbox.server import Server
 from ..sandbox.store import Store
-from .output import say
+from ..telephony.tokens import issue_webhook_token, webhook_url
+from .context import get_clinic, pass_runtime
+from .output import emit, json_option, print_table, say
 
+DEFAULT_BASE_URL = "http://127.0.0.1:8000"
+TOKEN_LIFE = timedelta(hours=12)
+REACH_SECONDS = 5.0
+MAX_CALLERS = 500
+INVENTED = "+1___55501__"
+"""An SQL pattern of the numbers that are set aside for fiction, as E.164."""
 MAX_CLIENTS = 800
 
 
@@ -56,3 +78,162 @@ def sandbox(port: int, token: str, host: str, path: Path | None, clients: int) -
         say(f"The sandbox PMS holds {store.clients.count()} clients. Ctrl-C stops it.")
         stop.wait()
     store.close()
+
+
+@click.command()
+@click.argument("clinic")
+@click.option("--calls", type=click.IntRange(1), default=20, show_default=True)
+@click.option(
+    "--rate",
+    type=click.FloatRange(0.01, 1000),
+    default=1.0,
+    show_default=True,
+    help="Calls begun a second.",
+)
+@click.option(
+    "--speed",
+    type=click.FloatRange(1, 100_000),
+    default=60.0,
+    show_default=True,
+    help="How many times faster than a real one each call goes.",
+)
+@click.option("--seed", type=int, help="Plan the same calls again, callUuids included.")
+@click.option("--url", help="Where to post to, if not to a webhook URL made for this run.")
+@click.option("--base-url", help="Where Ringnote runs, if RINGNOTE_PUBLIC_URL does not tell.")
+@json_option
+@pass_runtime
+def simulate(
+    runtime: Runtime,
+    clinic: str,
+    calls: int,
+    rate: float,
+    speed: float,
+    seed: int | None,
+    url: str | None,
+    base_url: str | None,
+    as_json: bool,
+) -> None:
+    """Play a pretend phone system's calls and texts for CLINIC.
+
+    They are posted as webhooks over HTTP, as the phone system would. Those of the clinic's clients
+    who have an invented number (555-01xx) call; if none has, invented people do, who match nobody.
+
+    \b
+    ringnote simulate "Oak Street Vets" --calls 50 --rate 5
+    """
+    with runtime.db.reading() as session:
+        found = get_clinic(session, clinic)
+    phones = phone_system(runtime, found, seed)
+    planned = list(islice(phones.calls(), calls))
+    base = base_url or runtime.settings.public_url or DEFAULT_BASE_URL
+    with _address(runtime, found, url, base) as address:
+        _require_answer(address, url or base)
+        played = _play(address, planned, rate, speed)
+    value = {
+        "calls": played.calls,
+        "webhooks": played.webhooks,
+        "failed": played.failed,
+        "answers": dict(played.answers),
+        "stories": dict(played.stories),
+    }
+    emit(value, as_json, lambda: _show(played))
+    if played.failed:
+        say(f"{played.failed} webhooks were not taken.")
+        click.get_current_context().exit(1)
+
+
+def phone_system(runtime: Runtime, clinic: Clinic, seed: int | None = None) -> PhoneSystem:
+    """The pretend phone system of a clinic, whose clients with invented numbers call."""
+    callers, couple = _callers(runtime, clinic)
+    if not callers:
+        callers, couple = callers_among(invent_clients(40))
+    dice = seed if seed is not None else int.from_bytes(os.urandom(4), "big")
+    office = Office(clinic.container_id, clinic.tenant_id)
+    return PhoneSystem(office, callers, seed=dice, couple=couple)
+
+
+@contextmanager
+def webhook_address(runtime: Runtime, clinic: Clinic, base: str) -> Iterator[str]:
+    """A webhook URL of the clinic under `base`, which ends to work with the block. Commits."""
+    now = runtime.clock()
+    with runtime.db.transaction() as session:
+        token = issue_webhook_token(session, clinic.id, now, now + TOKEN_LIFE)
+        # The newest is the one just issued: only its hash is kept, so it cannot be asked for.
+        newest = session.scalars(
+            sa.select(sa.func.max(WebhookToken.id)).where(WebhookToken.clinic_id == clinic.id)
+        ).one()
+    try:
+        yield webhook_url(base, token)
+    finally:
+        with runtime.db.transaction() as session:
+            session.execute(sa.delete(WebhookToken).where(WebhookToken.id == newest))
+
+
+@contextmanager
+def _address(runtime: Runtime, clinic: Clinic, url: str | None, base: str) -> Iterator[str]:
+    if url:
+        yield url
+        return
+    with webhook_address(runtime, clinic, base) as address:
+        yield address
+
+
+def _callers(runtime: Runtime, clinic: Clinic) -> tuple[list[Caller], Caller | None]:
+    with runtime.db.reading() as session:
+        rows = session.execute(
+            sa.select(ClientNumber.number, Client.name, Client.patients)
+            .join(Client, Client.id == ClientNumber.client_id)
+            .where(
+                ClientNumber.clinic_id == clinic.id,
+                ClientNumber.number.like(INVENTED),
+                Client.deleted_at.is_(None),
+            )
+            .order_by(ClientNumber.id)
+            .limit(MAX_CALLERS)
+        ).all()
+    owners: defaultdict[str, list[Caller]] = defaultdict(list)
+    for number, name, patients in rows:
+        owners[number].append(Caller(number, caller_name(name), *patients[:1]))
+    alone = [callers[0] for callers in owners.values() if len(callers) == 1]
+    shared = [callers[0] for callers in owners.values() if len(callers) > 1]
+    return alone, shared[0] if shared else None
+
+
+def _require_answer(address: str, shown: str) -> None:
+    try:
+        requests.get(address, timeout=REACH_SECONDS, allow_redirects=False).close()
+    except requests.exceptions.InvalidSchema:
+        raise InputError(f"{shown} is no web address.") from None
+    except requests.RequestException:
+        raise InputError(
+            f"Nothing answers at {shown}. Start Ringnote there with: ringnote serve;"
+            " or name another place with --base-url."
+        ) from None
+
+
+def _play(address: str, planned: list[PlannedCall], rate: float, speed: float) -> Played:
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.fields[last]:<24}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("webhooks"),
+        TimeElapsedColumn(),
+    )
+    total = sum(len(call.webhooks) for call in planned)
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as shown:
+        task = shown.add_task("", total=total, last="")
+        return play(
+            address,
+            planned,
+            rate=rate,
+            speed=speed,
+            on_answer=lambda call, *_: shown.update(task, advance=1, last=call.story),
+        )
+
+
+def _show(played: Played) -> None:
+    print_table(["Story", "Calls"], played.stories.most_common())
+    click.echo(f"{played.calls} calls, {played.webhooks} webhooks, {played.failed} not taken.")
