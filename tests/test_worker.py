@@ -1,0 +1,187 @@
+"""The worker as a whole: real processes, a real PMS on a real socket, killed in mid-work."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+from factories import make_client, make_clinic
+from stories import CALLER, Phone, entries
+
+from ringnote.clock import utc_now
+from ringnote.delivery.connections import open_connection
+from ringnote.models import Entry, EntryState, OutboxRow
+from ringnote.sandbox.faults import Fault, FaultKind, Faults
+from ringnote.sandbox.pms import create_pms
+from ringnote.sandbox.server import Server
+from ringnote.sandbox.store import Store
+from ringnote.worker import Worker
+
+TOKEN = "a-token-of-the-pretend-pms"
+
+
+@pytest.fixture
+def faults():
+    return Faults()
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = Store(tmp_path / "pms.sqlite3")
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def pms(store, faults):
+    server = Server(create_pms(":memory:", TOKEN, store=store, faults=faults)).start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def clinic(db):
+    return make_clinic(db)
+
+
+@pytest.fixture
+def phone(runtime, clinic, pms, store):
+    connect(runtime, clinic, pms)
+    jane = {"name": "Jane Doe", "phones": [{"number": CALLER, "label": "mobile"}]}
+    [client_id] = store.clients.add([jane])
+    make_client(runtime.db, clinic, client_id, "Jane Doe", numbers=[CALLER])
+    return Phone(runtime, clinic)
+
+
+def connect(runtime, clinic, pms):
+    with runtime.db.transaction() as session:
+        open_connection(
+            session,
+            runtime,
+            clinic.id,
+            "sandbox",
+            {"base_url": pms.url},
+            {"token": TOKEN},
+            now=utc_now(),
+        )
+
+
+def notes(store):
+    return store.records.newest("note", 100)
+
+
+def tasks(store):
+    return store.records.newest("task", 100)
+
+
+def states(runtime):
+    return [each.state for each in entries(runtime)]
+
+
+def process(runtime, *arguments):
+    environment = {
+        "PATH": os.environ["PATH"],
+        "RINGNOTE_DATABASE_URL": runtime.settings.url,
+        "RINGNOTE_DATA_DIR": str(runtime.settings.data_dir),
+        "RINGNOTE_ENCRYPTION_KEYS": runtime.settings.encryption_keys,
+        "RINGNOTE_ALLOW_PRIVATE_PMS": "1",
+    }
+    command = [sys.executable, "-c", "from ringnote.cli import main; main()", *arguments]
+    return subprocess.Popen(command, env=environment)
+
+
+def test_all_that_is_due_is_settled_and_written(runtime, phone, store):
+    phone.missed("u-1")
+    phone.answered("u-2")
+
+    Worker(runtime).run_until_idle()
+
+    assert states(runtime) == [EntryState.SYNCED] * 3
+    assert (len(notes(store)), len(tasks(store))) == (2, 1)
+
+
+def test_a_note_stands_in_the_pms_moments_after_its_hangup(runtime, phone, store):
+    stop = threading.Event()
+    worker = Worker(runtime)
+    thread = threading.Thread(target=worker.run, args=(stop,))
+    thread.start()
+    try:
+        phone.at = utc_now()
+        phone.answered("u-1")
+
+        wait_for(lambda: len(notes(store)) == 1)
+    finally:
+        stop.set()
+        worker.wake()
+        thread.join()
+
+
+def test_what_is_due_later_is_not_waited_for(runtime, phone, store, faults):
+    faults.switch_on(Fault(FaultKind.SERVER_ERROR))
+    phone.answered("u-1")
+
+    Worker(runtime).run_until_idle()
+
+    assert states(runtime) == [EntryState.RETRYING]
+
+
+def test_an_answer_dropped_after_the_note_was_written_leaves_one_note(
+    runtime, phone, store, faults
+):
+    faults.switch_on(Fault(FaultKind.DROP_AFTER, left=1, only_writes=True))
+    phone.answered("u-1")
+
+    Worker(runtime).run_until_idle()
+    have_all_due(runtime)
+    Worker(runtime).run_until_idle()
+
+    assert states(runtime) == [EntryState.SYNCED]
+    assert len(notes(store)) == 1
+
+
+@pytest.mark.parametrize("kills", [3])
+def test_a_worker_killed_in_mid_work_loses_nothing_and_writes_nothing_twice(
+    runtime, phone, store, faults, kills
+):
+    for number in range(30):
+        phone.answered(f"u-{number}")
+    faults.switch_on(Fault(FaultKind.SLOW, seconds=0.05))
+    for kill in range(kills):
+        worker = process(runtime, "worker", "--threads", "4")
+        wait_for(lambda so_far=kill: len(notes(store)) > so_far * 4)
+        worker.send_signal(signal.SIGKILL)
+        worker.wait()
+    under_way = leased(runtime)
+    faults.switch_off()
+
+    last = process(runtime, "worker", "--until-idle")
+
+    assert last.wait(timeout=90) == 0
+    assert under_way > 0
+    assert states(runtime) == [EntryState.SYNCED] * 30
+    assert len(notes(store)) == 30
+    assert len({note["reference"] for note in notes(store)}) == 30
+
+
+def wait_for(is_true, seconds=30.0):
+    deadline = time.monotonic() + seconds
+    while not is_true():
+        assert time.monotonic() < deadline, "it did not come to pass"
+        time.sleep(0.02)
+
+
+def leased(runtime):
+    with runtime.db.reading() as session:
+        query = sa.select(sa.func.count()).where(OutboxRow.lease_token.is_not(None))
+        return session.scalars(query).one()
+
+
+def have_all_due(runtime):
+    with runtime.db.transaction() as session:
+        session.execute(sa.update(OutboxRow).values(due_at=utc_now() - timedelta(seconds=1)))
+        assert session.scalars(sa.select(Entry)).all()
