@@ -50,21 +50,22 @@ class Server:
         threads: int = 8,
         option: str = "--port",
     ) -> None:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
         try:
-            self._server = create_server(
-                app,
-                host=host,
-                port=port,
-                threads=threads,
-                ident=None,
-                log_socket_errors=False,
-                clear_untrusted_proxy_headers=True,
-            )
+            bound = socket.create_server((host, port), family=family, backlog=1024)
         except OSError as error:
             raise InputError(_in_words(error, host, port, option)) from None
+        self._server = create_server(
+            app,
+            sockets=[bound],
+            threads=threads,
+            ident=None,
+            log_socket_errors=False,
+            clear_untrusted_proxy_headers=True,
+        )
         self._server.channel_class = _DroppableChannel
         self.host = host
-        self.port = int(self._server.effective_port)
+        self.port = int(bound.getsockname()[1])
         self._thread = threading.Thread(
             target=self._server.run, name=f"server-{self.port}", daemon=True
         )
@@ -80,9 +81,11 @@ class Server:
 
     def stop(self) -> None:
         """Close every connection and wait until the threads are through."""
-        self._server.trigger.pull_trigger(self._close)
         if self._thread.is_alive():
+            self._server.trigger.pull_trigger(self._close)
             self._thread.join(STOP_SECONDS)
+        else:
+            self._close()
         self._server.task_dispatcher.shutdown(timeout=STOP_SECONDS)
 
     def _close(self) -> None:

@@ -1,0 +1,60 @@
+import pytest
+import requests
+from flask import Flask, request
+from ringnote.errors import InputError
+from ringnote.sandbox.server import DROP_KEY, Server
+
+
+def make_app() -> Flask:
+    app = Flask(__name__)
+
+    @app.get("/")
+    def home() -> str:
+        return "here"
+
+    @app.get("/drop")
+    def drop() -> str:
+        request.environ[DROP_KEY]()
+        return "never seen"
+
+    return app
+
+
+def test_it_serves_until_it_is_stopped() -> None:
+    with Server(make_app()) as server:
+        assert requests.get(server.url, timeout=5).text == "here"
+
+    with pytest.raises(requests.ConnectionError):
+        requests.get(server.url, timeout=5)
+
+
+def test_its_port_is_free_again_at_once() -> None:
+    with Server(make_app()) as first:
+        requests.get(first.url, timeout=5)
+
+    with Server(make_app(), port=first.port) as second:
+        assert requests.get(second.url, timeout=5).text == "here"
+
+
+def test_a_taken_port_is_named_with_its_option() -> None:
+    with (
+        Server(make_app()) as first,
+        pytest.raises(InputError, match=rf"Port {first.port} .* --pms-port"),
+    ):
+        Server(make_app(), port=first.port, option="--pms-port")
+
+
+def test_a_dropped_connection_gets_no_answer_and_others_go_on() -> None:
+    with Server(make_app()) as server:
+        with pytest.raises(requests.ConnectionError):
+            requests.get(f"{server.url}/drop", timeout=5)
+
+        assert requests.get(server.url, timeout=5).text == "here"
+
+
+def test_one_that_never_started_lets_its_port_go() -> None:
+    server = Server(make_app())
+
+    server.stop()
+
+    Server(make_app(), port=server.port).stop()
