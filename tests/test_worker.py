@@ -52,7 +52,7 @@ def clinic(db):
 @pytest.fixture
 def phone(runtime, clinic, pms, store):
     connect(runtime, clinic, pms)
-    jane = {"name": "Jane Doe", "phones": [{"number": CALLER, "label": "mobile"}]}
+    jane = {"name": "Jane Doe", "phones": [{"number": CALLER, "label": ""}], "patients": []}
     [client_id] = store.clients.add([jane])
     make_client(runtime.db, clinic, client_id, "Jane Doe", numbers=[CALLER])
     return Phone(runtime, clinic)
@@ -72,11 +72,11 @@ def connect(runtime, clinic, pms):
 
 
 def notes(store):
-    return store.records.newest("note", 100)
+    return [each for each in store.records.newest(100) if each["kind"] == "note"]
 
 
 def tasks(store):
-    return store.records.newest("task", 100)
+    return [each for each in store.records.newest(100) if each["kind"] == "task"]
 
 
 def states(runtime):
