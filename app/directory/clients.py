@@ -3,21 +3,24 @@
 Only what differs is written, so that a repeated import or page costs reads alone.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from ..connectors.base import PmsClient
+from ..connectors.base import Phone, PmsClient
 from ..db import Database
 from ..models import Client, ClientNumber
-from ..numbers import NumberKind, read_numbers
+from ..numbers import read_numbers
+from .bulk import among
 
 CLIENTS: Any = Client.__table__
 NUMBERS: Any = ClientNumber.__table__
+Columns = dict[str, str]
 
 
 @dataclass(slots=True)
@@ -41,7 +44,7 @@ class Plan:
 
     clients: list[PmsClient]
     """Those to insert or update."""
-    numbers: list[tuple[str, dict[str, str]]]
+    numbers: list[tuple[str, Columns]]
     """The client's external id, and the columns of a number to insert or update."""
     dropped: list[int]
     """Keys of numbers that are a client's no longer."""
@@ -76,7 +79,7 @@ def store_clients(
     plan = plan_clients(session, clinic_id, clients, region)
     keys = _write_clients(session, db, clinic_id, plan.clients, source, now)
     if plan.dropped:
-        session.execute(sa.delete(ClientNumber).where(ClientNumber.id.in_(plan.dropped)))
+        session.execute(sa.delete(NUMBERS).where(among(session, NUMBERS.c.id, plan.dropped)))
     if plan.numbers:
         _write_numbers(session, db, clinic_id, plan.numbers, keys)
     if tally is not None:
@@ -102,29 +105,30 @@ def add_up(tally: Tally, more: Tally) -> None:
         setattr(tally, name, getattr(tally, name) + getattr(more, name))
 
 
-def read_phones(client: PmsClient, region: str) -> tuple[dict[str, dict[str, str]], int]:
-    """A client's numbers by E.164, ready for the table, and how many could not be read."""
-    numbers: dict[str, dict[str, str]] = {}
+@lru_cache(maxsize=2048)
+def read_phones(phones: tuple[Phone, ...], region: str) -> tuple[Mapping[str, Columns], int]:
+    """Numbers by E.164, ready for the table, and how many fields hold none that can be read."""
+    numbers: dict[str, Columns] = {}
     unreadable = 0
-    for phone in client.phones:
-        read = read_numbers(phone.number, region)
-        unreadable += sum(number.kind is NumberKind.UNREADABLE for number in read)
+    for phone in phones:
+        read = [each for each in read_numbers(phone.number, region) if each.e164]
+        unreadable += bool(not read and phone.number.strip())
         for number in read:
-            if number.kind is NumberKind.PHONE:
-                numbers.setdefault(
-                    number.e164,
-                    {
-                        "number": number.e164,
-                        "national": number.national,
-                        "raw": number.raw,
-                        "label": phone.label,
-                    },
-                )
+            numbers.setdefault(
+                number.e164,
+                {
+                    "number": number.e164,
+                    "national": number.national,
+                    "raw": number.raw,
+                    "label": number.label or phone.label,
+                },
+            )
     return numbers, unreadable
 
 
 def _plan_client(plan: Plan, client: PmsClient, known: _Known | None, region: str) -> None:
-    wanted, unreadable = read_phones(client, region)
+    found, unreadable = read_phones(client.phones, region)
+    wanted = dict(found)
     has = known.numbers if known else {}
     if client.is_deleted and client.merged_into is None:
         wanted = {}
@@ -161,12 +165,14 @@ def _plan_client(plan: Plan, client: PmsClient, known: _Known | None, region: st
 
 def _known_clients(session: Session, clinic_id: int, ids: Iterable[str]) -> dict[str, _Known]:
     rows = session.execute(
-        sa.select(CLIENTS).where(CLIENTS.c.clinic_id == clinic_id, CLIENTS.c.external_id.in_(ids))
+        sa.select(CLIENTS).where(
+            CLIENTS.c.clinic_id == clinic_id, among(session, CLIENTS.c.external_id, ids)
+        )
     ).all()
     by_key = {row.id: _Known(row) for row in rows}
     if by_key:
         for number in session.execute(
-            sa.select(NUMBERS).where(NUMBERS.c.client_id.in_(list(by_key)))
+            sa.select(NUMBERS).where(among(session, NUMBERS.c.client_id, by_key))
         ):
             by_key[number.client_id].numbers[number.number] = number
     return {known.row.external_id: known for known in by_key.values()}
@@ -210,14 +216,14 @@ def _write_numbers(
     session: Session,
     db: Database,
     clinic_id: int,
-    numbers: Sequence[tuple[str, dict[str, str]]],
+    numbers: Sequence[tuple[str, Columns]],
     keys: dict[str, int],
 ) -> None:
     missing = sorted({external_id for external_id, _ in numbers} - keys.keys())
     if missing:
         found = session.execute(
             sa.select(Client.external_id, Client.id).where(
-                Client.clinic_id == clinic_id, Client.external_id.in_(missing)
+                Client.clinic_id == clinic_id, among(session, Client.external_id, missing)
             )
         )
         keys = keys | {row.external_id: row.id for row in found}
@@ -241,7 +247,7 @@ def _is_gone(client: PmsClient) -> bool:
     return client.is_deleted or client.merged_into is not None
 
 
-def _as_columns(row: Any) -> dict[str, str]:
+def _as_columns(row: Any) -> Columns:
     return {"number": row.number, "national": row.national, "raw": row.raw, "label": row.label}
 
 

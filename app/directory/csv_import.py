@@ -113,7 +113,7 @@ class ClientList:
             tuple(Phone(cells[i], columns.headings[i]) for i in columns.phones if cells[i]),
             _patients(columns, cells),
         )
-        if client.phones and not read_phones(client, region)[0]:
+        if client.phones and not read_phones(client.phones, region)[0]:
             return Rejection(row.line, "none of its phone numbers can be read")
         return ClientRow(row.line, client)
 

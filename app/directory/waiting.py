@@ -12,10 +12,9 @@ from sqlalchemy.orm import Session
 from ..db import Database
 from ..models import Call, Client, Conversation, Match, SubjectKind, Transcript
 from ..telephony.marks import mark_due
+from .bulk import among, portions
 
 WAITING = ("none", "several")
-ASKED_AT_ONCE = 500
-"""How many numbers one query names."""
 
 
 def mark_waiting(
@@ -26,7 +25,7 @@ def mark_waiting(
     Returns how many were marked. Does not commit.
     """
     subjects: set[tuple[SubjectKind, str]] = set()
-    for some in [None] if numbers is None else _portions(numbers):
+    for some in [None] if numbers is None else portions(numbers):
         subjects.update(_waiting_subjects(session, clinic_id, some))
     # One order for all, so that two who mark the same subjects never lock each other out.
     for kind, key in sorted(subjects):
@@ -75,7 +74,7 @@ def _waiting_subjects(
 ) -> Iterator[tuple[SubjectKind, str]]:
     waits = [Match.clinic_id == clinic_id, Match.kind.in_(WAITING)]
     if numbers is not None:
-        waits.append(Match.number.in_(numbers))
+        waits.append(among(session, Match.number, numbers))
     calls = (
         sa.select(Call.call_uuid)
         .join(Match, sa.and_(Match.subject_id == Call.id, Match.subject_kind == "call"))
@@ -117,16 +116,10 @@ def _waiting_rows(clinic_id: int) -> sa.Select[*tuple[Any, ...]]:
 def _names(session: Session, clinic_id: int, clients: set[str]) -> dict[str, str]:
     return {
         row.external_id: row.name
-        for some in _portions(clients)
+        for some in portions(clients)
         for row in session.execute(
             sa.select(Client.external_id, Client.name).where(
-                Client.clinic_id == clinic_id, Client.external_id.in_(some)
+                Client.clinic_id == clinic_id, among(session, Client.external_id, some)
             )
         )
     }
-
-
-def _portions(values: Iterable[str]) -> Iterator[list[str]]:
-    ordered = sorted(set(values))
-    for start in range(0, len(ordered), ASKED_AT_ONCE):
-        yield ordered[start : start + ASKED_AT_ONCE]
