@@ -203,7 +203,8 @@ def _fragment(template: str, **values: Any) -> Response:
 def _this_machine_alone() -> None:
     host = urlsplit(f"//{request.host}").hostname or ""
     origin = request.headers.get("Origin")
-    if not _is_loopback(request.remote_addr or ""):
+    is_forwarded = {"Forwarded", "X-Forwarded-For"} & set(request.headers.keys())
+    if is_forwarded or not _is_loopback(request.remote_addr or ""):
         raise Refused(403, "forbidden", "these pages answer this machine alone")
     # A foreign web page must not reach them through a name of its own, or by posting a form.
     if host != "localhost" and not _is_loopback(host):
