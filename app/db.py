@@ -50,7 +50,8 @@ class Database:
         self._clock = clock
         if self.is_sqlite:
             if self.url.database:
-                Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
+                folder = Path(self.url.database).parent
+                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             self.engine = sa.create_engine(
                 self.url, pool_size=pool_size, max_overflow=20, hide_parameters=True
             )

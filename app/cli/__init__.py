@@ -29,9 +29,9 @@ CHAPTERS: dict[str, dict[str, Listing]] = {
         "simulate": Listing("sandbox", "Play a pretend phone system's calls for a clinic."),
     },
     "Run it": {
-        "migrate": Listing("serve", "Bring the database to this version's schema."),
+        "migrate": Listing("migrate", "Bring the database to this version's schema."),
         "serve": Listing("serve", "Take webhooks, show the console, and work, in one process."),
-        "worker": Listing("serve", "Only work: settle calls and write to the PMS."),
+        "worker": Listing("worker", "Only work: settle calls and write to the PMS."),
         "check": Listing("check", "Look for faults in the set-up and name them all."),
     },
     "Set up a clinic": {
@@ -123,6 +123,11 @@ class Group(click.Group):
             raise click.ClickException(_of_database(error)) from error
         except KeyboardInterrupt:
             _interrupt(ctx)
+        except click.Abort as error:
+            # A prompt turns Ctrl-C into an Abort, as it does the end of its input.
+            if isinstance(error.__context__, KeyboardInterrupt):
+                _interrupt(ctx)
+            raise
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})

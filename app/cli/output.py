@@ -1,7 +1,7 @@
 """What commands print: one JSON value on stdout for programs, tables for people."""
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -35,6 +35,16 @@ def print_table(
         Console(soft_wrap=True, highlight=False, markup=False).print(table)
     else:
         click.echo(empty)
+
+
+def print_fields(fields: Mapping[str, object]) -> None:
+    """Print what is known of one thing, a line each, whole; nothing for what is None or ''."""
+    shown = {
+        name.replace("_", " "): each for name, each in fields.items() if each not in (None, "")
+    }
+    width = max((len(name) for name in shown), default=0)
+    for name, each in shown.items():
+        click.echo(f"{name:<{width}}  {_shown(each)}")
 
 
 def say(message: str) -> None:

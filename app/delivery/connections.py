@@ -151,26 +151,23 @@ def validate_connection(
             f"No connector is called {connector_name!r};"
             f" {_suggest(connector_name, CONNECTORS) or 'there are: ' + ', '.join(CONNECTORS)}."
         )
-    declared = {each.name: each for each in kind.settings}
     faults = [
         *_faults_of_names(kind, settings, is_secret=False),
         *_faults_of_names(kind, secrets, is_secret=True),
     ]
-    missing = [
-        each.name
-        for each in declared.values()
-        if each.is_required and not {**settings, **secrets}.get(each.name, each.default).strip()
-    ]
+    given = {**settings, **secrets}
     faults += [
-        f"{name} is missing: {declared[name].help}; give it with"
-        f" --{'secret' if declared[name].is_secret else 'set'} {name}=…"
-        for name in missing
+        f"{each.name} is missing ({each.help}); give it with"
+        f" --{'secret' if each.is_secret else 'set'} {each.name}=…"
+        for each in kind.settings
+        if each.is_required and not given.get(each.name, each.default).strip()
     ]
     try:
         kind(_with_defaults(kind, settings), dict(secrets), http)
     except ConfigError as error:
-        # A constructor speaks of what is missing too; once is enough.
-        faults += [each for each in error.faults if each.split()[0] not in missing]
+        # A constructor speaks of what is missing or in the wrong place too; once is enough.
+        told = {each.split()[0] for each in faults}
+        faults += [each for each in error.faults if each.split()[0] not in told]
     if faults:
         raise ConfigError(*faults)
 

@@ -1,0 +1,248 @@
+"""`ringnote connect`, `disconnect` and `connection`: a clinic's account at its PMS."""
+
+import sys
+from collections.abc import Iterable
+from datetime import UTC, date, datetime, time
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import click
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from ..connectors import CONNECTORS
+from ..delivery.connections import (
+    connector_for,
+    end_connection,
+    find_connection,
+    open_connection,
+    pause_connection,
+    resume_connection,
+)
+from ..errors import ConnectorError, InputError
+from ..models import Clinic, Connection, OutboxRow, Pace
+from ..runtime import Runtime
+from .context import get_clinic, pass_runtime
+from .output import emit, json_option, print_fields, say
+
+PAUSED_BY_HAND = "paused by a person"
+
+
+@click.command()
+@click.argument("clinic", metavar="CLINIC")
+@click.argument("connector", metavar="CONNECTOR")
+@click.option("--set", "settings", multiple=True, metavar="K=V", help="A setting; repeat it.")
+@click.option("--secret", "secrets", multiple=True, metavar="K=V", help="A secret; repeat it.")
+@click.option("--watch-only", is_flag=True, help="Compute everything, write nothing.")
+@click.option("--since", metavar="DATE", help="Leave alone what happened before that day.")
+@json_option
+@pass_runtime
+def connect(
+    runtime: Runtime,
+    clinic: str,
+    connector: str,
+    settings: tuple[str, ...],
+    secrets: tuple[str, ...],
+    watch_only: bool,
+    since: str | None,
+    as_json: bool,
+) -> None:
+    """Connect CLINIC to its PMS by CONNECTOR, in place of its former connection.
+
+    V may be @FILE for what a file holds, or - to be asked for it (a pipe works too), which keeps a
+    secret out of the shell's history; @@ stands for a leading @. Connecting anew with the same
+    settings and another secret goes on where the former connection stood.
+
+    \b
+    ringnote connect "Oak Street Vets" sandbox --set base_url=http://127.0.0.1:8001 --secret token=-
+    """
+    shown = _read_values(settings, "--set", is_secret=False)
+    hidden = _read_values(secrets, "--secret", is_secret=True)
+    with runtime.db.transaction() as session:
+        found = get_clinic(session, clinic)
+        connection = open_connection(
+            session,
+            runtime,
+            found.id,
+            connector,
+            shown,
+            hidden,
+            is_watch_only=watch_only,
+            since=_read_since(since, found),
+            now=runtime.clock(),
+        )
+        value = _value(session, found, connection)
+    emit(value, as_json, lambda: _show(value))
+    _warn_unless_reached(runtime, connection)
+
+
+@click.command()
+@click.argument("clinic", metavar="CLINIC")
+@json_option
+@pass_runtime
+def disconnect(runtime: Runtime, clinic: str, as_json: bool) -> None:
+    """End CLINIC's connection; what it is still owed waits for another one."""
+    with runtime.db.transaction() as session:
+        found, connection = _get_connection(session, clinic)
+        end_connection(session, connection.id, runtime.clock())
+        value = _value(session, found, connection)
+    emit(value, as_json, lambda: _show(value))
+
+
+@click.group()
+def connection() -> None:
+    """A clinic's connection to its PMS: test it, pause it, resume it, look at it."""
+
+
+@connection.command("test")
+@click.argument("clinic", metavar="CLINIC")
+@json_option
+@pass_runtime
+def check_account(runtime: Runtime, clinic: str, as_json: bool) -> None:
+    """Sign in to CLINIC's PMS and read, writing nothing."""
+    with runtime.db.reading() as session:
+        found, connection = _get_connection(session, clinic)
+    result = connector_for(connection, runtime.vault, runtime.http).check()
+    value = {
+        "clinic": found.name,
+        "connector": connection.connector,
+        "account": result.account,
+        "missing": list(result.missing),
+    }
+    emit(value, as_json, lambda: click.echo(f"Signed in to {result.account}."))
+    for lack in result.missing:
+        say(f"It may not {lack}.")
+
+
+@connection.command()
+@click.argument("clinic", metavar="CLINIC")
+@click.option("--reason", default=PAUSED_BY_HAND, show_default=True)
+@json_option
+@pass_runtime
+def pause(runtime: Runtime, clinic: str, reason: str, as_json: bool) -> None:
+    """Write nothing to CLINIC's PMS until it is resumed; what becomes due waits."""
+    with runtime.db.transaction() as session:
+        found, connection = _get_connection(session, clinic)
+        pause_connection(session, connection.id, reason)
+        value = _value(session, found, connection)
+    emit(value, as_json, lambda: _show(value))
+
+
+@connection.command()
+@click.argument("clinic", metavar="CLINIC")
+@json_option
+@pass_runtime
+def resume(runtime: Runtime, clinic: str, as_json: bool) -> None:
+    """Write to CLINIC's PMS again, beginning now with all that it is owed."""
+    with runtime.db.transaction() as session:
+        found, connection = _get_connection(session, clinic)
+        resume_connection(session, runtime.db, connection.id)
+        value = _value(session, found, connection)
+    emit(value, as_json, lambda: _show(value))
+
+
+@connection.command("show")
+@click.argument("clinic", metavar="CLINIC")
+@json_option
+@pass_runtime
+def show(runtime: Runtime, clinic: str, as_json: bool) -> None:
+    """Show how CLINIC's connection stands; its secrets by name only."""
+    with runtime.db.reading() as session:
+        value = _value(session, *_get_connection(session, clinic))
+    emit(value, as_json, lambda: _show(value))
+
+
+def _get_connection(session: Session, named: str) -> tuple[Clinic, Connection]:
+    found = get_clinic(session, named)
+    connection = find_connection(session, found.id)
+    if connection is None:
+        raise InputError(
+            f"{found.name} is connected to no PMS; see: ringnote connect --help"
+            f" (connectors: {', '.join(CONNECTORS)})"
+        )
+    return found, connection
+
+
+def _value(session: Session, found: Clinic, connection: Connection) -> dict[str, Any]:
+    pace = session.get(Pace, connection.id)
+    owed = sa.select(sa.func.count()).where(OutboxRow.connection_id == connection.id)
+    kind = CONNECTORS.get(connection.connector)
+    return {
+        "id": connection.id,
+        "clinic": found.name,
+        "connector": connection.connector,
+        "settings": connection.settings,
+        "secrets": [each.name for each in kind.settings if each.is_secret] if kind else [],
+        "state": "ended" if connection.ended_at else str(connection.state),
+        "paused_reason": connection.paused_reason,
+        "blocked_until": pace.blocked_until if pace else None,
+        "blocked_by": pace.blocked_by if pace else None,
+        "watch_only": connection.is_watch_only,
+        "since": connection.since,
+        "owed": session.scalars(owed).one(),
+        "created_at": connection.created_at,
+        "ended_at": connection.ended_at,
+    }
+
+
+def _show(value: dict[str, Any]) -> None:
+    shown = value | {
+        "settings": ", ".join(f"{name}={each}" for name, each in value["settings"].items()),
+        "secrets": ", ".join(value["secrets"]),
+        "watch_only": "yes, nothing is written" if value["watch_only"] else None,
+        "owed": f"{value['owed']} to write",
+    }
+    print_fields(shown)
+
+
+def _read_values(given: Iterable[str], option: str, *, is_secret: bool) -> dict[str, str]:
+    values: dict[str, str] = {}
+    for pair in given:
+        name, separator, value = pair.partition("=")
+        name = name.strip()
+        if not separator or not name:
+            # What was given may be the secret itself, so it is not repeated.
+            raise click.BadParameter("write it as name=value", param_hint=option)
+        if name in values:
+            raise click.BadParameter(f"{name} is given twice", param_hint=option)
+        values[name] = _read_value(name, value, option, is_secret=is_secret)
+    return values
+
+
+def _read_value(name: str, value: str, option: str, *, is_secret: bool) -> str:
+    if value == "-":
+        if sys.stdin.isatty():
+            return str(click.prompt(name, hide_input=is_secret, err=True))
+        return sys.stdin.read().strip()
+    if value.startswith("@@"):
+        return value[1:]
+    if value.startswith("@"):
+        try:
+            return Path(value[1:]).expanduser().read_text().strip()
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "it is not text"
+            raise click.BadParameter(
+                f"the file of {name} cannot be read: {reason}", param_hint=option
+            ) from None
+    return value
+
+
+def _read_since(text: str | None, found: Clinic) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        raise click.BadParameter(
+            f"{text!r} is no date; write it as 2026-11-20, a day of the clinic's own calendar",
+            param_hint="--since",
+        ) from None
+    return datetime.combine(day, time(), ZoneInfo(found.timezone)).astimezone(UTC)
+
+
+def _warn_unless_reached(runtime: Runtime, connection: Connection) -> None:
+    try:
+        connector_for(connection, runtime.vault, runtime.http).check()
+    except ConnectorError as error:
+        say(f"It is connected, but signing in failed just now: {error}.")

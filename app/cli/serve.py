@@ -1,0 +1,68 @@
+"""`ringnote serve`: webhooks, console and worker in one process."""
+
+import os
+import signal
+import threading
+
+import click
+import structlog
+
+from ..logs import configure_logs
+from ..runtime import Runtime
+from ..web.extension import create_app
+from ..web.server import Server
+from ..worker import Worker
+from .context import pass_runtime
+from .worker import STOPPING, keep_working, signals_held
+
+log = structlog.get_logger(__name__)
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True)
+@click.option("--no-worker", is_flag=True, help="Only take webhooks; run ringnote worker apart.")
+@pass_runtime
+def serve(runtime: Runtime, host: str, port: int, no_worker: bool) -> None:
+    """Take webhooks, show the console, and work off what comes, in one process.
+
+    Ctrl-C or SIGTERM ends it once what was begun is finished.
+    """
+    configure_logs(runtime.settings.log_format)
+    if not no_worker:
+        # A missing key is told here, not when the first note is to be written.
+        _ = runtime.vault
+    server = Server(create_app(runtime=runtime), host, port)
+    stop = threading.Event()
+    worker = None if no_worker else Worker(runtime)
+    failed = threading.Event()
+    threads = [
+        threading.Thread(target=_serve_until_end, args=(server, failed), name="ringnote-server")
+    ]
+    if worker:
+        threads.append(
+            threading.Thread(target=keep_working, args=(worker, stop), name="ringnote-worker")
+        )
+    with signals_held():
+        for thread in threads:
+            thread.start()
+        click.echo(f"Ringnote is at {server.url} (Ctrl-C ends it)")
+        signal.sigwait(STOPPING)
+    stop.set()
+    if worker:
+        worker.wake()
+    server.stop()
+    for thread in threads:
+        thread.join()
+    if failed.is_set():
+        raise click.exceptions.Exit(1)
+
+
+def _serve_until_end(server: Server, failed: threading.Event) -> None:
+    try:
+        server.run()
+    except Exception:
+        log.exception("server.failed")
+        failed.set()
+        # Whoever supervises the process starts it anew; it must not stand there answering nobody.
+        os.kill(os.getpid(), signal.SIGTERM)

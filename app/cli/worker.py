@@ -1,0 +1,69 @@
+"""`ringnote worker`, and how whatever runs long comes to a graceful end."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+import structlog
+
+from ..logs import configure_logs
+from ..runtime import Runtime
+from ..worker import Worker
+from .context import pass_runtime
+
+STOPPING = {signal.SIGTERM, signal.SIGINT}
+PAUSE_SECONDS = 5.0
+
+log = structlog.get_logger(__name__)
+
+
+@click.command()
+@click.option("--threads", type=click.IntRange(1, 64), default=4, show_default=True)
+@click.option("--until-idle", is_flag=True, help="Work off all that is due now, then end.")
+@pass_runtime
+def worker(runtime: Runtime, threads: int, until_idle: bool) -> None:
+    """Settle calls and write to the PMS; any number may run, on any number of machines.
+
+    Ctrl-C or SIGTERM ends it once what was begun is finished.
+    """
+    configure_logs(runtime.settings.log_format)
+    _ = runtime.vault
+    work = Worker(runtime, threads)
+    if until_idle:
+        work.run_until_idle()
+        return
+    stop = threading.Event()
+    thread = threading.Thread(target=keep_working, args=(work, stop), name="ringnote-worker")
+    with signals_held():
+        thread.start()
+        signal.sigwait(STOPPING)
+    stop.set()
+    work.wake()
+    thread.join()
+
+
+@contextmanager
+def signals_held() -> Iterator[None]:
+    """Keep SIGTERM and SIGINT for who waits for them by `sigwait`; after it, they end at once."""
+    # Threads inherit the mask, so a signal reaches nobody but the one who waits for it; a handler
+    # could interrupt a thread that holds the very lock which the handler needs.
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
+    try:
+        yield
+    finally:
+        # A second signal ends the process at once.
+        for each in STOPPING:
+            signal.signal(each, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
+
+
+def keep_working(worker: Worker, stop: threading.Event) -> None:
+    """The worker's outermost frame: a bug must not leave webhooks taken and never worked off."""
+    while not stop.is_set():
+        try:
+            worker.run(stop)
+        except Exception:
+            log.exception("worker.failed")
+            stop.wait(PAUSE_SECONDS)
