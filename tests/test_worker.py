@@ -111,7 +111,7 @@ def test_a_note_stands_in_the_pms_moments_after_its_hangup(runtime, phone, store
     thread = threading.Thread(target=worker.run, args=(stop,))
     thread.start()
     try:
-        phone.at = utc_now()
+        phone.at = utc_now() - timedelta(seconds=12)
         phone.answered("u-1")
 
         wait_for(lambda: len(notes(store)) == 1)

@@ -259,6 +259,15 @@ def test_an_unanswered_hangup_waits_for_the_grace_before_it_counts_as_missed(run
     assert timedelta(seconds=10) < mark.due_at - utc_now() <= timedelta(seconds=21)
 
 
+def test_a_receiver_whose_clock_is_ahead_delays_nothing(runtime, phone, client):
+    phone.at = utc_now() + timedelta(minutes=5)
+    phone.answered("u-1")
+
+    settle(runtime)
+
+    assert [each.kind for each in entries(runtime)] == [EntryKind.NOTE]
+
+
 def test_a_call_under_way_is_shown_and_writes_nothing_yet(runtime, phone):
     phone.at = utc_now()
     phone.rings("u-1")
