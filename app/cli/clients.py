@@ -55,7 +55,6 @@ def import_(runtime: Runtime, clinic: str, file: Path, dry_run: bool, as_json: b
         result = import_clients(
             runtime.db, found, file, runtime.clock(), progress=progress, dry_run=dry_run
         )
-    runtime.waker.notify()
     emit(_import_value(result), as_json, lambda: _show_import(result))
     if not result.imported:
         say("No client was imported: none of the rows could be taken.")
@@ -77,7 +76,6 @@ def sync(runtime: Runtime, clinic: str, full: bool, as_json: bool) -> None:
     connector = connector_for(connection, runtime.vault, runtime.http)
     with _progress("clients read", "clients.sync") as progress:
         result = _sync_to_the_end(runtime, found, connection.id, connector, full, progress)
-    runtime.waker.notify()
     emit(_sync_value(result), as_json, lambda: _show_sync(result))
     if result.reason:
         say(f"The sync stopped before the end: {result.reason}.")

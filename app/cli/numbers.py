@@ -50,7 +50,6 @@ def map_(runtime: Runtime, clinic: str, number: str, client: str, why: str, as_j
             why,
             runtime.clock(),
         )
-    runtime.waker.notify()
     _tell(chosen, "map", f"{chosen.number} is now {chosen.client}'s", as_json)
 
 
@@ -72,7 +71,6 @@ def ignore(runtime: Runtime, clinic: str, number: str, why: str, as_json: bool) 
             why,
             runtime.clock(),
         )
-    runtime.waker.notify()
     _tell(chosen, "ignore", f"{chosen.number} is now ignored", as_json)
 
 

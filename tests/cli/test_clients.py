@@ -1,0 +1,147 @@
+"""`ringnote clients`, as a person or a script runs it."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from ringnote.cli.clients import clients
+from ringnote.delivery.connections import open_connection
+from ringnote.errors import InputError
+from ringnote.models import Clinic
+from ringnote.runtime import Runtime
+from ringnote.sandbox.people import invent_clients
+from ringnote.sandbox.pms import create_pms
+from ringnote.sandbox.server import Server
+from ringnote.sandbox.store import Store
+
+from factories import make_client, make_clinic
+
+ONE = "+12125550142"
+
+
+@pytest.fixture
+def clinic(runtime: Runtime) -> Clinic:
+    return make_clinic(runtime.db, name="Elm Street Vets")
+
+
+def run(runtime: Runtime, *arguments: str) -> Result:
+    return CliRunner().invoke(clients, arguments, obj=runtime, catch_exceptions=False)
+
+
+def write(tmp_path: Path, content: str) -> str:
+    path = tmp_path / "clients.csv"
+    path.write_text(content)
+    return str(path)
+
+
+def test_an_import_tells_one_value_and_the_rejected_rows(
+    runtime: Runtime, clinic: Clinic, tmp_path: Path
+) -> None:
+    path = write(tmp_path, "id,name,phone\n1,Jane,2125550142\n,Nobody,2125550143\n")
+
+    result = run(runtime, "import", "Elm Street Vets", path, "--json")
+
+    told = json.loads(result.stdout)
+    assert result.exit_code == 0
+    assert (told["rows"], told["imported"], told["added"]) == (2, 1, 1)
+    assert told["rejected"] == [{"line": 3, "reason": "it has no client id"}]
+    assert told["columns"] == {"id": ["id"], "name": ["name"], "phones": ["phone"], "patients": []}
+
+
+def test_an_import_says_in_words_what_it_did(
+    runtime: Runtime, clinic: Clinic, tmp_path: Path
+) -> None:
+    path = write(tmp_path, "id,name,phone\n1,Jane,2125550142\n,Nobody,2125550143\n")
+
+    result = run(runtime, "import", "Elm Street Vets", path)
+
+    assert "Imported 1 clients: 1 new" in result.stdout
+    assert "1 rows were rejected" in result.stdout
+    assert "it has no client id" in result.stdout
+    assert "Nobody" not in result.output
+
+
+def test_a_dry_run_writes_nothing(runtime: Runtime, clinic: Clinic, tmp_path: Path) -> None:
+    path = write(tmp_path, "id,name,phone\n1,Jane,2125550142\n")
+
+    result = run(runtime, "import", "Elm Street Vets", path, "--dry-run")
+
+    assert "Would import 1 clients" in result.stdout
+    assert json.loads(run(runtime, "find", str(clinic.id), ONE, "--json").stdout)["kind"] == "none"
+
+
+def test_an_import_without_a_good_row_fails(
+    runtime: Runtime, clinic: Clinic, tmp_path: Path
+) -> None:
+    result = run(
+        runtime, "import", "Elm Street Vets", write(tmp_path, "id,phone\n,2125550142\n"), "--json"
+    )
+
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["rejected_rows"] == 1
+    assert "No client was imported" in result.stderr
+
+
+def test_a_file_that_is_not_there_is_wrong_usage(runtime: Runtime, clinic: Clinic) -> None:
+    result = run(runtime, "import", "Elm Street Vets", "/nowhere/clients.csv")
+
+    assert result.exit_code == 2
+
+
+def test_a_number_is_found_in_any_format(runtime: Runtime, clinic: Clinic) -> None:
+    make_client(runtime.db, clinic, "a", "Jane Doe", [ONE])
+
+    told = json.loads(run(runtime, "find", "Elm Street Vets", "212.555.0142", "--json").stdout)
+
+    assert (told["number"], told["kind"], told["client"]) == (ONE, "client", "a")
+    assert told["rule"] == "one client has this number"
+    assert told["clients"] == [
+        {
+            "id": "a",
+            "name": "Jane Doe",
+            "patients": [],
+            "numbers": [{"number": ONE, "label": ""}],
+        }
+    ]
+    assert "Jane Doe" in run(runtime, "find", "Elm Street Vets", ONE).stdout
+
+
+def test_a_clinic_that_is_not_there_is_told_with_those_that_are(
+    runtime: Runtime, clinic: Clinic
+) -> None:
+    with pytest.raises(InputError, match="Elm Street Vets"):
+        run(runtime, "find", "Oak Street Vets", ONE)
+
+
+def test_a_sync_without_a_pms_says_how_to_connect_one(runtime: Runtime, clinic: Clinic) -> None:
+    with pytest.raises(InputError, match="ringnote connect"):
+        run(runtime, "sync", "Elm Street Vets")
+
+
+def test_a_sync_reads_the_sandbox_pms_to_its_end_and_then_only_what_changed(
+    runtime: Runtime, clinic: Clinic
+) -> None:
+    store = Store(":memory:")
+    store.clients.add(invent_clients(450))
+    with Server(create_pms(":memory:", "t", store=store)) as server:
+        with runtime.db.transaction() as session:
+            open_connection(
+                session,
+                runtime,
+                clinic.id,
+                "sandbox",
+                {"base_url": server.url},
+                {"token": "t"},
+                now=runtime.clock(),
+            )
+
+        first = json.loads(run(runtime, "sync", "Elm Street Vets", "--json").stdout)
+        second = json.loads(run(runtime, "sync", "Elm Street Vets", "--json").stdout)
+        full = json.loads(run(runtime, "sync", "Elm Street Vets", "--full", "--json").stdout)
+
+    store.close()
+    assert (first["full"], first["clients"], first["added"]) == (True, 450, 450)
+    assert second["full"] is False
+    assert second["clients"] < 450
+    assert (full["full"], full["unchanged"]) == (True, 450)

@@ -1,0 +1,93 @@
+"""`ringnote numbers`, as a person or a script runs it."""
+
+import json
+from datetime import datetime
+
+import pytest
+import sqlalchemy as sa
+from click.testing import CliRunner, Result
+from ringnote.cli.numbers import numbers
+from ringnote.errors import InputError
+from ringnote.models import Clinic, Decision, DueMark
+from ringnote.runtime import Runtime
+
+from factories import make_client, make_clinic, make_settled_call
+
+ONE = "+12125550142"
+
+
+@pytest.fixture
+def clinic(runtime: Runtime) -> Clinic:
+    clinic = make_clinic(runtime.db, name="Elm Street Vets")
+    make_client(runtime.db, clinic, "a", "Jane Doe")
+    return clinic
+
+
+def run(runtime: Runtime, *arguments: str) -> Result:
+    return CliRunner().invoke(numbers, arguments, obj=runtime, catch_exceptions=False)
+
+
+def test_what_waits_is_listed_as_one_array(runtime: Runtime, clinic: Clinic) -> None:
+    make_settled_call(runtime.db, clinic, ONE, "several", candidates=["a"])
+
+    result = run(runtime, "unmatched", "elm street vets", "--json")
+
+    (listed,) = json.loads(result.stdout)
+    assert (listed["number"], listed["kind"], listed["calls"]) == (ONE, "several", 1)
+    assert listed["candidates"] == [{"id": "a", "name": "Jane Doe"}]
+    assert datetime.fromisoformat(listed["last_at"]).tzinfo is not None
+
+
+def test_nothing_that_waits_is_an_empty_array_or_a_sentence(
+    runtime: Runtime, clinic: Clinic
+) -> None:
+    assert json.loads(run(runtime, "unmatched", str(clinic.id), "--json").stdout) == []
+    assert run(runtime, "unmatched", str(clinic.id)).stdout == "Nothing waits for a match.\n"
+
+
+def test_what_waits_is_shown_as_a_table(runtime: Runtime, clinic: Clinic) -> None:
+    make_settled_call(runtime.db, clinic, ONE)
+
+    shown = run(runtime, "unmatched", "Elm Street Vets").stdout
+
+    assert ONE in shown
+    assert "no client has it" in shown
+
+
+def test_a_number_in_any_format_is_mapped(runtime: Runtime, clinic: Clinic) -> None:
+    call = make_settled_call(runtime.db, clinic, ONE)
+
+    result = run(
+        runtime,
+        *("map", "Elm Street Vets", "(212) 555-0142", "a", "--why", "her new phone", "--json"),
+    )
+
+    assert json.loads(result.stdout) == {
+        "number": ONE,
+        "kind": "map",
+        "client": "a",
+        "now_due": 1,
+    }
+    with runtime.db.reading() as session:
+        assert session.scalars(sa.select(DueMark.subject_key)).all() == [call.call_uuid]
+        decision = session.scalars(sa.select(Decision)).one()
+    assert decision.why == "her new phone"
+    assert decision.made_by
+
+
+def test_a_number_is_ignored(runtime: Runtime, clinic: Clinic) -> None:
+    result = run(runtime, "ignore", "Elm Street Vets", "212-555-0142")
+
+    assert result.stdout == f"{ONE} is now ignored.\n"
+
+
+def test_a_client_nobody_knows_is_told(runtime: Runtime, clinic: Clinic) -> None:
+    with pytest.raises(InputError, match="knows no client 'zz'"):
+        run(runtime, "map", "Elm Street Vets", ONE, "zz")
+
+
+def test_a_missing_argument_is_wrong_usage(runtime: Runtime, clinic: Clinic) -> None:
+    result = run(runtime, "map", "Elm Street Vets", ONE)
+
+    assert result.exit_code == 2
+    assert "CLIENT" in result.stderr
