@@ -93,7 +93,8 @@ def apologise(error: Exception) -> ResponseReturnValue:
 
 
 def _read_body() -> bytes:
-    request.max_content_length = MAX_BODY_BYTES
+    # One more than is taken: at its own limit the stream refuses even a body that just fits.
+    request.max_content_length = MAX_BODY_BYTES + 1
     if request.content_length and request.content_length > MAX_BODY_BYTES:
         raise RequestEntityTooLarge
     parts: list[bytes] = []
