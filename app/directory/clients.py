@@ -16,7 +16,7 @@ from ..connectors.base import Phone, PmsClient
 from ..db import Database
 from ..models import Client, ClientNumber
 from ..numbers import read_numbers
-from .bulk import among
+from .bulk import among, upsert
 
 CLIENTS: Any = Client.__table__
 NUMBERS: Any = ClientNumber.__table__
@@ -189,12 +189,6 @@ def _write_clients(
     """Upsert them; returns their keys by external id."""
     if not clients:
         return {}
-    insert = db.insert(CLIENTS)
-    columns = ("name", "patients", "source", "updated_at", "deleted_at", "merged_into")
-    upsert = insert.on_conflict_do_update(
-        index_elements=["clinic_id", "external_id"],
-        set_={column: insert.excluded[column] for column in columns},
-    ).returning(CLIENTS.c.external_id, CLIENTS.c.id)
     rows = [
         {
             "clinic_id": clinic_id,
@@ -209,7 +203,8 @@ def _write_clients(
         # One order for all, so that two who store the same clients never lock each other out.
         for client in sorted(clients, key=lambda client: client.id)
     ]
-    return {row.external_id: row.id for row in session.execute(upsert, rows)}
+    found = upsert(session, db, CLIENTS, rows, ("clinic_id", "external_id"), ("external_id", "id"))
+    return {row.external_id: row.id for row in found}
 
 
 def _write_numbers(
@@ -227,20 +222,11 @@ def _write_numbers(
             )
         )
         keys = keys | {row.external_id: row.id for row in found}
-    insert = db.insert(NUMBERS)
-    upsert = insert.on_conflict_do_update(
-        index_elements=["client_id", "number"],
-        set_={column: insert.excluded[column] for column in ("national", "raw", "label")},
-    )
-    session.execute(
-        upsert,
-        [
-            {"clinic_id": clinic_id, "client_id": keys[external_id], **columns}
-            for external_id, columns in sorted(
-                numbers, key=lambda item: (item[0], item[1]["number"])
-            )
-        ],
-    )
+    rows = [
+        {"clinic_id": clinic_id, "client_id": keys[external_id], **columns}
+        for external_id, columns in sorted(numbers, key=lambda item: (item[0], item[1]["number"]))
+    ]
+    upsert(session, db, NUMBERS, rows, ("client_id", "number"))
 
 
 def _is_gone(client: PmsClient) -> bool:

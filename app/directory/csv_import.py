@@ -200,9 +200,11 @@ def _joined(first: PmsClient, second: PmsClient) -> PmsClient:
 
 
 def _plain(cell: str) -> str:
+    cell = cell.strip()
     # Spreadsheets keep leading zeros by writing ="00123".
-    quoted = re.fullmatch(r'="(.*)"', cell.strip(), re.DOTALL)
-    return (quoted[1] if quoted else cell).strip()
+    if cell.startswith('="') and cell.endswith('"') and len(cell) > 2:
+        return cell[2:-1].strip()
+    return cell
 
 
 def _name(columns: Columns, cells: Sequence[str]) -> str:
