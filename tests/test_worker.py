@@ -144,7 +144,7 @@ def test_an_answer_dropped_after_the_note_was_written_leaves_one_note(
     assert len(notes(store)) == 1
 
 
-@pytest.mark.parametrize("kills", [3])
+@pytest.mark.parametrize("kills", [2])
 def test_a_worker_killed_in_mid_work_loses_nothing_and_writes_nothing_twice(
     runtime, phone, store, faults, kills
 ):

@@ -11,8 +11,8 @@ from sqlalchemy.exc import DBAPIError
 from ..db import Database
 from .outbox import LEASE_SECONDS, Work, renew
 
-RENEW_SECONDS = 5.0
-SLACK_SECONDS = 5.0
+RENEW_SECONDS = 2.5
+SLACK_SECONDS = 3.0
 """A lease with less than this left is not relied on any more."""
 
 log = structlog.get_logger(__name__)

@@ -21,7 +21,7 @@ from ..models import (
     Pace,
 )
 
-LEASE_SECONDS = 20.0
+LEASE_SECONDS = 10.0
 """How long a row is out of sight; the worker that holds it renews in time, a dead one cannot."""
 IN_FLIGHT_BY_CONNECTION = 4
 CONNECTIONS_A_CLAIM = 16
