@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from ..errors import InputError
+from ..http import NO_ADDRESS
 from ..models import Client, ClientNumber, Clinic, WebhookToken
 from ..runtime import Runtime
 from ..sandbox.people import Caller, caller_name, callers_among, invent_clients
@@ -201,9 +202,11 @@ def _callers(runtime: Runtime, clinic: Clinic) -> tuple[list[Caller], Caller | N
 
 def _require_answer(address: str, shown: str) -> None:
     try:
-        requests.get(address, timeout=REACH_SECONDS, allow_redirects=False).close()
-    except requests.exceptions.InvalidSchema:
-        raise InputError(f"{shown} is no web address.") from None
+        with requests.Session() as session:
+            session.trust_env = False
+            session.get(address, timeout=REACH_SECONDS, allow_redirects=False)
+    except NO_ADDRESS:
+        raise InputError(f"{shown} is no web address; write http://host:port/…") from None
     except requests.RequestException:
         raise InputError(
             f"Nothing answers at {shown}. Start Ringnote there with: ringnote serve;"
