@@ -22,6 +22,8 @@ from .waiting import mark_waiting
 BATCH_ROWS = 500
 MAX_ID = 200
 MAX_NAME = 500
+NO_NUMBER = ("n/a", "na", "none", "no phone", "unknown", "-", "--", "0", "null")
+"""What people write where there is no number."""
 REJECTIONS_KEPT = 10_000
 """How many rejected rows are told one by one; all are counted."""
 
@@ -110,7 +112,11 @@ class ClientList:
         client = PmsClient(
             id_,
             name,
-            tuple(Phone(cells[i], columns.headings[i]) for i in columns.phones if cells[i]),
+            tuple(
+                Phone(cells[i], columns.headings[i])
+                for i in columns.phones
+                if cells[i] and cells[i].lower() not in NO_NUMBER
+            ),
             _patients(columns, cells),
         )
         if client.phones and not read_phones(client.phones, region)[0]:

@@ -1,13 +1,16 @@
 """`ringnote clients`, as a person or a script runs it."""
 
 import json
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from ringnote.cli import clients as commands
 from ringnote.cli.clients import clients
+from ringnote.connectors.base import ClientPage, PmsClient
 from ringnote.delivery.connections import open_connection
-from ringnote.errors import InputError
+from ringnote.errors import InputError, RateLimited, Temporary
 from ringnote.models import Clinic
 from ringnote.runtime import Runtime
 from ringnote.sandbox.people import invent_clients
@@ -15,7 +18,8 @@ from ringnote.sandbox.pms import create_pms
 from ringnote.sandbox.server import Server
 from ringnote.sandbox.store import Store
 
-from factories import make_client, make_clinic
+from factories import make_client, make_clinic, make_connection
+from fakes import MemoryConnector
 
 ONE = "+12125550142"
 
@@ -117,6 +121,67 @@ def test_a_clinic_that_is_not_there_is_told_with_those_that_are(
 def test_a_sync_without_a_pms_says_how_to_connect_one(runtime: Runtime, clinic: Clinic) -> None:
     with pytest.raises(InputError, match="ringnote connect"):
         run(runtime, "sync", "Elm Street Vets")
+
+
+class Flaky(MemoryConnector):
+    """Gives `pages` in turn, raising those that are errors once."""
+
+    def __init__(self, *pages: PmsClient | Exception) -> None:
+        super().__init__()
+        self.pages = list(pages)
+
+    def iter_clients(self, cursor: Mapping[str, str] | None) -> Iterator[ClientPage]:
+        for number, page in enumerate(self.pages):
+            if isinstance(page, Exception):
+                self.pages.remove(page)
+                raise page
+            yield ClientPage((page,), {"at": str(number)})
+
+
+@pytest.fixture
+def speak(
+    runtime: Runtime, clinic: Clinic, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[Flaky], None]:
+    """Have the clinic's PMS be this one, and waiting take no time."""
+
+    def to(connector: Flaky) -> None:
+        make_connection(runtime.db, clinic)
+        monkeypatch.setattr(commands, "connector_for", lambda *_: connector)
+        monkeypatch.setattr(commands.time, "sleep", lambda _: None)
+
+    return to
+
+
+def test_a_sync_waits_out_a_busy_pms(
+    runtime: Runtime, clinic: Clinic, speak: Callable[[Flaky], None]
+) -> None:
+    speak(Flaky(PmsClient("a", "A"), RateLimited("slow down", retry_after=3), PmsClient("b", "B")))
+
+    result = run(runtime, "sync", "Elm Street Vets", "--json")
+
+    assert result.exit_code == 0
+    assert "slow down; going on in 3 s" in result.stderr
+    assert json.loads(result.stdout)["reason"] is None
+
+
+def test_a_sync_gives_up_on_a_pms_that_stays_away(
+    runtime: Runtime, clinic: Clinic, speak: Callable[[Flaky], None]
+) -> None:
+    speak(Flaky(*(Temporary(f"away {number}") for number in range(20))))
+
+    with pytest.raises(Temporary):
+        run(runtime, "sync", "Elm Street Vets")
+
+
+def test_a_sync_that_is_led_in_circles_fails_with_the_reason(
+    runtime: Runtime, clinic: Clinic, speak: Callable[[Flaky], None]
+) -> None:
+    speak(Flaky(PmsClient("a", "A"), PmsClient("a", "A")))
+
+    result = run(runtime, "sync", "Elm Street Vets", "--json")
+
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["reason"] == "the PMS gave the same page of clients twice"
 
 
 def test_a_sync_reads_the_sandbox_pms_to_its_end_and_then_only_what_changed(

@@ -151,9 +151,9 @@ def test_rows_of_one_client_in_succession_become_one(
 def test_a_client_without_a_number_is_known_all_the_same(
     db: Database, clinic: Clinic, write: Write
 ) -> None:
-    import_clients(db, clinic, write("id,name,phone\n1,Jane,\n"), NOW)
+    import_clients(db, clinic, write("id,name,phone\n1,Jane,\n2,Joe,N/A\n"), NOW)
 
-    assert stored(db) == {"1": ("Jane", [], set())}
+    assert stored(db) == {"1": ("Jane", [], set()), "2": ("Joe", [], set())}
 
 
 def test_spreadsheet_quirks_are_read_and_formulas_stay_text(
