@@ -4,7 +4,6 @@ Whatever goes wrong comes out as the ConnectorError tree of `errors.py`, which t
 certainly not sent (safe to repeat) from what may have been carried out.
 """
 
-import ipaddress
 import json as jsonlib
 import re
 import ssl
@@ -19,9 +18,6 @@ from typing import Any
 import requests
 import tenacity
 import urllib3
-from requests.adapters import HTTPAdapter
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import MaxRetryError, NewConnectionError
 
 from .errors import (
@@ -32,6 +28,7 @@ from .errors import (
     RecordRejected,
     Temporary,
 )
+from .transport import Adapter, PrivateAddressError, quieten, unheard
 
 USER_AGENT = "Ringnote/0.1"
 CONNECT_SECONDS = 5.0
@@ -49,13 +46,6 @@ NO_ADDRESS = (
     requests.exceptions.MissingSchema,
     urllib3.exceptions.LocationValueError,
 )
-
-
-class PrivateAddressError(Exception):
-    """A PMS on a loopback or private address, where that is not allowed.
-
-    No OSError (as every requests exception is): urllib3 would take it for a broken connection.
-    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +67,8 @@ class Http:
         self._session.headers["User-Agent"] = USER_AGENT
         self._session.headers["Accept"] = "application/json"
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        adapter = _Adapter(allow_private)
+        adapter = Adapter(allow_private)
+        quieten()
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
 
@@ -105,7 +96,8 @@ class Http:
             reraise=True,
         )
         try:
-            return retrying(self._exchange, deadline, method, url, params, headers, json, data)
+            with unheard():
+                return retrying(self._exchange, deadline, method, url, params, headers, json, data)
         except PrivateAddressError:
             raise CredentialsRejected(
                 "the PMS's address is on a loopback or private network;"
@@ -261,40 +253,3 @@ def _is_untrusted(error: BaseException) -> bool:
     """Whether the PMS's certificate failed, which is before anything was sent."""
     reason = getattr(error.args[0] if error.args else None, "reason", None)
     return isinstance(getattr(reason, "args", [None])[0], ssl.SSLCertVerificationError)
-
-
-class _GuardedHTTP(HTTPConnection):
-    """Looks at the address that was really connected to, so that DNS cannot be made to lie."""
-
-    def _new_conn(self) -> Any:
-        return _guarded(super()._new_conn())
-
-
-class _GuardedHTTPS(HTTPSConnection):
-    def _new_conn(self) -> Any:
-        return _guarded(super()._new_conn())
-
-
-def _guarded(sock: Any) -> Any:
-    if not ipaddress.ip_address(sock.getpeername()[0].partition("%")[0]).is_global:
-        sock.close()
-        raise PrivateAddressError("a private address")
-    return sock
-
-
-class _GuardedHTTPPool(HTTPConnectionPool):
-    ConnectionCls = _GuardedHTTP
-
-
-class _GuardedHTTPSPool(HTTPSConnectionPool):
-    ConnectionCls = _GuardedHTTPS
-
-
-class _Adapter(HTTPAdapter):
-    def __init__(self, allow_private: bool) -> None:
-        super().__init__(pool_connections=64, pool_maxsize=32)
-        if not allow_private:
-            self.poolmanager.pool_classes_by_scheme = {
-                "http": _GuardedHTTPPool,
-                "https": _GuardedHTTPSPool,
-            }

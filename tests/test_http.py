@@ -9,6 +9,7 @@ from email.utils import format_datetime
 from pathlib import Path
 
 import pytest
+import requests
 import ringnote.http
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -336,6 +337,29 @@ def test_a_certificate_nobody_vouches_for_is_told_apart(http: Http, tmp_path: Pa
             http.request("POST", pms.url.replace("http:", "https:"), json={})
 
         assert pms.requests == []
+
+
+def test_a_number_that_is_asked_for_reaches_no_log(
+    http: Http, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
+    odd_head = b"HTTP/1.1 200 X\r\nno colon\r\nContent-Length: 2\r\n\r\n{}"
+
+    with listening(saying(odd_head)) as pms:
+        http.request("GET", pms.url, params={"phone": "+12125550142"})
+
+    assert caplog.records == []
+
+
+def test_a_hosts_own_requests_are_logged_as_ever(
+    http: Http, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
+
+    with listening(saying(answer(200))) as pms:
+        requests.get(f"{pms.url}/of-the-host", timeout=5)
+
+    assert "/of-the-host" in caplog.text
 
 
 @pytest.mark.parametrize(
