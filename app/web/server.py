@@ -37,6 +37,8 @@ class Server:
         self.host = host
         self.port: int = listener.getsockname()[1]
         self._stop = threading.Event()
+        self._trigger_lock = threading.Lock()
+        self._has_ended = False
         self._server = create_server(
             app,
             sockets=[listener],
@@ -64,12 +66,17 @@ class Server:
         self._server.task_dispatcher.shutdown()
         for channel in list(self._server.active_channels.values()):
             channel.handle_close()
-        self._server.trigger.close()
+        with self._trigger_lock:
+            self._has_ended = True
+            self._server.trigger.close()
 
     def stop(self) -> None:
-        """Have `run` come to its end; from any thread."""
+        """Have `run` come to its end; from any thread, any number of times."""
         self._stop.set()
-        self._server.pull_trigger()
+        # `run` may see that by itself and close the trigger, whose descriptor is another file then.
+        with self._trigger_lock:
+            if not self._has_ended:
+                self._server.pull_trigger()
 
     def _turn(self, seconds: float) -> None:
         wasyncore.loop(timeout=seconds, use_poll=True, map=self._server._map, count=1)

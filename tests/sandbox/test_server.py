@@ -58,3 +58,13 @@ def test_one_that_never_started_lets_its_port_go() -> None:
     server.stop()
 
     Server(make_app(), port=server.port).stop()
+
+
+def test_stopping_it_again_changes_nothing() -> None:
+    server = Server(make_app()).start()
+
+    server.stop()
+    server.stop()
+
+    with pytest.raises(requests.ConnectionError):
+        requests.get(server.url, timeout=5)
