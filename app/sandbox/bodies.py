@@ -10,6 +10,7 @@ from pydantic import (
     AfterValidator,
     AwareDatetime,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     StringConstraints,
@@ -53,6 +54,10 @@ class PhoneBody(_Body):
     label: Word = ""
 
 
+def _with_number(value: Any) -> Any:
+    return {"number": value} if isinstance(value, str) else value
+
+
 class PatientBody(_Body):
     """A client's animal."""
 
@@ -63,7 +68,10 @@ class ClientBody(_Body):
     """A client to be added."""
 
     name: Title
-    phones: list[PhoneBody] = Field(default_factory=list, max_length=20)
+    phones: list[Annotated[PhoneBody, BeforeValidator(_with_number)]] = Field(
+        default_factory=list, max_length=20
+    )
+    """Each with its label, or the number alone."""
     patients: list[PatientBody] = Field(default_factory=list, max_length=50)
 
 

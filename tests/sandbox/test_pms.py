@@ -70,6 +70,17 @@ def test_a_client_is_told_whole(pms: Pms) -> None:
     assert client == {"id": "C1001", "patients": [], "deleted": False, **CLIENT}
 
 
+def test_a_number_may_come_without_a_label(pms: Pms) -> None:
+    _, client = pms("POST", "/clients", json={"name": "Ben Ito", "phones": ["212-555-0143"]})
+
+    assert client["phones"] == [{"number": "212-555-0143", "label": ""}]
+
+
+@pytest.mark.parametrize("phones", [[""], [" "], [5], "212-555-0143", [{"label": "home"}]])
+def test_a_number_that_is_none_is_refused(pms: Pms, phones: object) -> None:
+    assert code(pms("POST", "/clients", json={"name": "Ben", "phones": phones}))[0] == 422
+
+
 def test_pages_end_with_no_cursor_and_hold_everybody_once(pms: Pms, store: Store) -> None:
     store.clients.add([{"name": f"N{n}", "phones": [], "patients": []} for n in range(9)])
     seen: list[str] = []
