@@ -34,3 +34,11 @@ class Runtime:
     @cached_property
     def http(self) -> Http:
         return Http(allow_private=self.settings.allow_private_pms)
+
+    def close(self) -> None:
+        """Let go of every connection and thread that it holds."""
+        if "waker" in self.__dict__:
+            self.waker.close()
+        if "http" in self.__dict__:
+            self.http.close()
+        self.db.dispose()

@@ -33,6 +33,8 @@ class Waker:
         self._wanted = threading.Event()
         self._lock = threading.Lock()
         self._process: int | None = None
+        self._thread: threading.Thread | None = None
+        self._is_closing = False
 
     def notify(self) -> None:
         """Call after a commit. Many calls within 20 ms are one NOTIFY."""
@@ -42,12 +44,22 @@ class Waker:
             self._start()
         self._wanted.set()
 
+    def close(self) -> None:
+        """Send what is still to be told, and end; after it, nobody is told any more."""
+        self._is_closing = True
+        if self._thread and self._process == os.getpid():
+            self._wanted.set()
+            self._thread.join()
+
     def _start(self) -> None:
         # A web server forks after the application is made: the thread belongs to one process.
         with self._lock:
             if self._process != os.getpid():
                 self._wanted = threading.Event()
-                threading.Thread(target=self._run, name="ringnote-waker", daemon=True).start()
+                self._thread = threading.Thread(
+                    target=self._run, name="ringnote-waker", daemon=True
+                )
+                self._thread.start()
                 self._process = os.getpid()
 
     def _run(self) -> None:
@@ -60,6 +72,8 @@ class Waker:
                     connection.commit()
             except SQLAlchemyError:
                 log.warning("wake.notify_failed")
+            if self._is_closing and not self._wanted.is_set():
+                return
             time.sleep(NOTIFY_GAP_SECONDS)
 
 

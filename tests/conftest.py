@@ -97,7 +97,7 @@ def db(database_url) -> Iterator[Database]:
 
 
 @pytest.fixture
-def runtime(db, tmp_path) -> Runtime:
+def runtime(db, tmp_path) -> Iterator[Runtime]:
     """A Runtime on `db`, whose PMS may be on this machine."""
     settings = load_settings(
         {
@@ -108,7 +108,9 @@ def runtime(db, tmp_path) -> Runtime:
         },
         environ={},
     )
-    return Runtime(settings, db)
+    made = Runtime(settings, db)
+    yield made
+    made.close()
 
 
 def _named(server: str, name: str) -> str:

@@ -37,7 +37,7 @@ def find_runtime(context: click.Context) -> Runtime:
     root = context.find_root()
     if not isinstance(root.obj, Runtime):
         root.obj = Runtime.from_settings(load_settings())
-        root.call_on_close(root.obj.db.dispose)
+        root.call_on_close(root.obj.close)
     return root.obj
 
 

@@ -83,6 +83,7 @@ def test_the_time_of_receipt_is_the_clock_s(db, clinic, token, runtime):
 
     with served(create_receiver(runtime=held)) as url:
         requests.post(f"{url}/webhooks/{token}", data=hangup(), timeout=10)
+    held.close()
 
     assert [event.received_at for event in events(db)] == [at]
 
@@ -145,11 +146,13 @@ def test_a_former_token_works_until_its_overlap_ends(db, runtime, clinic, token)
     with db.transaction() as session:
         rotate_webhook_token(session, clinic.id, now, timedelta(hours=1))
     clock = HeldClock(now + timedelta(minutes=59))
+    held = Runtime(runtime.settings, db, clock)
 
-    with served(create_receiver(runtime=Runtime(runtime.settings, db, clock))) as url:
+    with served(create_receiver(runtime=held)) as url:
         before = requests.post(f"{url}/webhooks/{token}", data=hangup(), timeout=10)
         clock.at = now + timedelta(minutes=61)
         after = requests.post(f"{url}/webhooks/{token}", data=hangup(), timeout=10)
+    held.close()
 
     assert (before.status_code, after.status_code) == (200, 404)
 
