@@ -22,10 +22,19 @@ WITHHELD_WORDS = frozenset(
 )
 WITHHELD_KEYPAD = frozenset({"266696687", "7378742833", "2562533", "8656696", "86282452253"})
 """The same words as keypad digits, which some carriers send; 7378742833 looks like a number."""
-EMERGENCY = frozenset({"911", "933", "112", "999", "000", "110", "119", "988"})
+EMERGENCY = {
+    "US": {"911", "933", "988"},
+    "CA": {"911", "933", "988"},
+    "GB": {"999", "112"},
+    "IE": {"999", "112"},
+    "AU": {"000", "112"},
+    "NZ": {"111"},
+}
+EMERGENCY_ELSEWHERE = {"112", "911"}
+MAX_LENGTH = 64
+"""Nothing longer is a number."""
 SPLIT = re.compile(r"[;,/\n|]|\bor\b|\band\b", re.IGNORECASE)
 EXTENSION = re.compile(r"(?:;?ext?\.?|x|#|extension)\s*[:=]?\s*(\d{1,6})\s*$", re.IGNORECASE)
-PREFIX_ABROAD = {"US": "011", "CA": "011"}
 
 
 class NumberKind(StrEnum):
@@ -59,16 +68,16 @@ def read_number(raw: str, region: str) -> Number:
     """What `raw` is, read as in `region` (ISO country code). Never raises."""
     text = raw.strip()
     lowered = " ".join(text.lower().split())
-    digits = "".join(filter(str.isdecimal, text))
-    if lowered in WITHHELD_WORDS or (text.startswith("{") and text.endswith("}")):
+    digits = "".join(re.findall("[0-9]", text))
+    if lowered in WITHHELD_WORDS or lowered.startswith(("anonymous@", "{")):
         return Number(NumberKind.WITHHELD, raw)
-    if not text.isascii():
-        digits = "".join(char for char in digits if char.isascii())
+    if len(text) > MAX_LENGTH:
+        return Number(NumberKind.UNREADABLE, raw)
     if digits.removeprefix("1") in WITHHELD_KEYPAD or digits in WITHHELD_KEYPAD:
         return Number(NumberKind.WITHHELD, raw)
     if text.startswith(("*", "#")):
         return Number(NumberKind.STAR_CODE, raw)
-    if digits in EMERGENCY and len(text) == len(digits):
+    if text in EMERGENCY.get(region, EMERGENCY_ELSEWHERE):
         return Number(NumberKind.EMERGENCY, raw)
     if digits == text and 2 <= len(digits) <= 6:
         return Number(NumberKind.EXTENSION, raw)
@@ -79,8 +88,8 @@ def _read_phone(raw: str, text: str, region: str) -> Number:
     extension = ""
     if found := EXTENSION.search(text):
         extension, text = found.group(1), text[: found.start()]
-    digits = "".join(filter(str.isdecimal, text))
-    spellings = [(text, region)]
+    digits = "".join(re.findall("[0-9]", text))
+    spellings: list[tuple[str, str | None]] = [(text, region)]
     if not text.lstrip(" (").startswith("+"):
         if digits.startswith("00"):
             spellings.append((f"+{digits[2:]}", None))

@@ -73,12 +73,14 @@ class CallSummary:
     corrected_by: str | None
 
 
+MAX_NUMBER = 64
+"""Characters of what came in place of a number that are kept in the summary."""
 REUSED_AFTER = timedelta(hours=24)
 UNREPORTED_AFTER = timedelta(hours=4)
 
 
 def split_reused(facts: Iterable[Fact]) -> list[tuple[Fact, ...]]:
-    """The facts of one callUuid by call: after 24 h of silence it is another. Any order is taken."""
+    """The facts of one callUuid, by call: after 24 h of silence it is another. In any order."""
     ordered = sorted({fact.event_id: fact for fact in facts}.values(), key=_stamp)
     groups: list[list[Fact]] = []
     for fact in ordered:
@@ -129,13 +131,12 @@ def fold_call(
     line = read_number(did, grounds.region).e164 or did
     waited, talked = _spans(by_type, outcome)
     hangups = by_type[EventType.HANGUP_CALL]
-    missing = () if hangups or outbound else ("its end",)
     return CallSummary(
         direction=direction,
         outcome=outcome,
         evidence=evidence,
         number=number.e164,
-        number_raw=raw,
+        number_raw=raw[:MAX_NUMBER],
         number_kind=number.kind,
         caller_name=_shown_name(ordered),
         line=line,
@@ -148,7 +149,7 @@ def fold_call(
         ended_at=hangups[-1].at if hangups else None,
         waited_seconds=waited,
         talked_seconds=talked,
-        missing=missing,
+        missing=_missing(by_type, direction),
         filtered_by=_filtered(direction, number, grounds),
         corrected_by=corrected.by if corrected else None,
     )
@@ -204,7 +205,7 @@ def _outcome(
     if direction is Direction.OUTBOUND:
         return Outcome.PLACED, ("an extension dialled out",)
     hangups = by_type[EventType.HANGUP_CALL]
-    empty = [fact for fact in hangups if not fact.fields.get("extension")]
+    empty = [fact for fact in hangups if _is_empty_hangup(fact)]
     live = [fact for fact in hangups if fact.fields.get("extension")]
     answers = by_type[EventType.EXTENSION_ANSWERED]
     mails = by_type[EventType.VOICEMAIL_HANGUP]
@@ -221,8 +222,21 @@ def _outcome(
     return Outcome.UNKNOWN, ("its end was not reported",)
 
 
+def _missing(by_type: Mapping[EventType, list[Fact]], direction: Direction) -> tuple[str, ...]:
+    if direction is Direction.OUTBOUND:
+        return ()
+    hangups = by_type[EventType.HANGUP_CALL]
+    answered = {fact.fields.get("extension") for fact in by_type[EventType.EXTENSION_ANSWERED]}
+    ended_by = {fact.fields["extension"] for fact in hangups if fact.fields.get("extension")}
+    missing = [] if by_type[EventType.INBOUND_CALL] else ["its beginning"]
+    missing += [] if hangups else ["its end"]
+    missing += [f"an answer event of extension {each}" for each in sorted(ended_by - answered)]
+    return tuple(missing)
+
+
 def _legs(ordered: Sequence[Fact]) -> tuple[Leg, ...]:
     legs: dict[str, Leg] = {}
+    believes_completed = not any(_is_empty_hangup(fact) for fact in ordered)
     for fact in ordered:
         extension = fact.fields.get("extension")
         if not extension:
@@ -233,7 +247,9 @@ def _legs(ordered: Sequence[Fact]) -> tuple[Leg, ...]:
             extension,
             max(leg.name, name),
             leg.has_rung or fact.type is EventType.EXTENSION_RINGS,
-            leg.has_answered or fact.type in (EventType.EXTENSION_ANSWERED, EventType.HANGUP_CALL),
+            leg.has_answered
+            or fact.type in (EventType.EXTENSION_ANSWERED, EventType.HANGUP_CALL)
+            or (fact.type is EventType.INBOUND_CALL_COMPLETED and believes_completed),
         )
     return tuple(legs[key] for key in sorted(legs))
 
@@ -265,6 +281,10 @@ def _filtered(direction: Direction, number: Number, grounds: Grounds) -> str | N
     if number.e164 and number.e164 in grounds.lines:
         return "the other party is one of the clinic's own lines"
     return None
+
+
+def _is_empty_hangup(fact: Fact) -> bool:
+    return fact.type is EventType.HANGUP_CALL and not fact.fields.get("extension")
 
 
 def _first(facts: Sequence[Fact], name: str) -> str:

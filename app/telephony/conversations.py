@@ -1,12 +1,18 @@
 """What was texted: pure folds of a conversation's facts into messages and windows."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from ..numbers import Number, NumberKind, read_number
 from .facts import EventType, Fact, Grounds
+
+MAX_NUMBER = 64
+"""Characters of what came in place of a number that are kept."""
+MEDIA = re.compile(r"\b(?:image|video|audio|application)/[a-z0-9][\w.+-]*", re.IGNORECASE)
+"""The MIME type in the marker of a picture or the like; the rest of the marker is not published."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,41 +50,57 @@ def fold_windows(
 ) -> list[Window]:
     """The windows of a conversation: one clinic-local day and counterpart each, in order."""
     zone = ZoneInfo(timezone)
-    groups: dict[tuple[str, date], list[Fact]] = {}
+    days: dict[tuple[str, date], list[tuple[Fact, Message]]] = {}
+    for who, texts in _by_counterpart(facts, grounds).items():
+        for fact, message in _once(texts, repeat_window):
+            day = fact.at.astimezone(zone).date()
+            days.setdefault((who, day), []).append((fact, message))
+    windows = [_window(day, texts, zone, grounds) for (_, day), texts in days.items()]
+    return sorted(windows, key=lambda window: (window.starts_at, window.number, window.number_raw))
+
+
+def _by_counterpart(facts: Iterable[Fact], grounds: Grounds) -> dict[str, list[Fact]]:
+    groups: dict[str, list[Fact]] = {}
     for fact in sorted({fact.event_id: fact for fact in facts}.values(), key=_stamp):
         number = read_number(_client_side(fact), grounds.region)
-        key = (number.e164 or number.raw, fact.at.astimezone(zone).date())
-        groups.setdefault(key, []).append(fact)
-    return [_window(day, group, zone, grounds, repeat_window) for (_, day), group in groups.items()]
+        groups.setdefault(number.e164 or number.raw, []).append(fact)
+    return groups
 
 
-def _window(
-    day: date, facts: list[Fact], zone: ZoneInfo, grounds: Grounds, repeat_window: timedelta
-) -> Window:
-    number = read_number(_client_side(facts[0]), grounds.region)
-    line = min(_clinic_side(fact) for fact in facts)
-    messages: list[Message] = []
+def _once(facts: Sequence[Fact], repeat_window: timedelta) -> list[tuple[Fact, Message]]:
+    """The texts, each with those that said the same again within the window from it."""
+    kept: list[tuple[Fact, Message]] = []
+    latest: dict[tuple[bool, str], int] = {}
     for fact in facts:
         inbound = fact.type is EventType.INBOUND_MESSAGE
         text = fact.fields.get("text", "")
-        for place, kept in enumerate(messages):
-            same = kept.text == text and kept.is_inbound is inbound
-            if same and fact.at - kept.at <= repeat_window:
-                messages[place] = replace(kept, repeats=(*kept.repeats, fact.event_id))
-                break
-        else:
-            messages.append(Message(fact.event_id, fact.at, inbound, text, False))
+        place = latest.get((inbound, text))
+        if place is not None and fact.at - kept[place][0].at <= repeat_window:
+            first, message = kept[place]
+            kept[place] = first, replace(message, repeats=(*message.repeats, fact.event_id))
+            continue
+        latest[inbound, text] = len(kept)
+        is_attachment = bool(MEDIA.search(text))
+        kept.append((fact, Message(fact.event_id, fact.at, inbound, text, is_attachment)))
+    return kept
+
+
+def _window(
+    day: date, texts: Sequence[tuple[Fact, Message]], zone: ZoneInfo, grounds: Grounds
+) -> Window:
+    number = read_number(min(_client_side(fact) for fact, _ in texts), grounds.region)
+    line = min(_clinic_side(fact) for fact, _ in texts)
     starts = datetime.combine(day, time.min, zone)
     ends = datetime.combine(day + timedelta(days=1), time.min, zone)
     return Window(
         number=number.e164,
-        number_raw=number.raw,
+        number_raw=number.raw[:MAX_NUMBER],
         number_kind=number.kind,
         line=read_number(line, grounds.region).e164 or line,
         starts_at=starts.astimezone(UTC),
         ends_at=ends.astimezone(UTC),
         local_day=day,
-        messages=tuple(messages),
+        messages=tuple(message for _, message in texts),
         filtered_by=_filtered(number, grounds),
     )
 

@@ -1,4 +1,4 @@
-"""The values that parse reads and the folds speak of: one event's fields, and the facts of a subject.
+"""The values that parse reads and the folds speak of: an event's fields, a subject's facts.
 
 Pure: no database, no clock.
 """
@@ -51,6 +51,11 @@ FIELDS = (
 )
 """Ringnote's names of what an event may carry; aliases and spellings are parse's business."""
 
+FREE_TEXT = frozenset(
+    {"did_description", "did_group", "cid_prefix", "caller_name", "extension_name", "text"}
+)
+"""The fields in which people write what they like."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:
@@ -58,7 +63,7 @@ class Reading:
 
     `event_type` is an EventType's value, or an unknown type as it came, or None. `reason` says why
     it is quarantined (then `is_quarantined`), or what had to be mended (then it is readable all the
-    same). `fields` holds only what was there, without blanks around, except `text`, which is as sent.
+    same). `fields` holds only what was there, without blanks around; `text` is as it was sent.
     """
 
     event_type: str | None

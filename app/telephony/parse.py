@@ -1,11 +1,14 @@
-"""Reads one webhook's body, whatever came: never raises. Called by ingest, before anything is kept."""
+"""Reads one webhook's body, whatever came: never raises. Called by ingest, before it is kept.
 
-import json
+What a field is called, how the body is encoded and what a template did to it is this module's
+business alone; it gives out the names of `facts.FIELDS`.
+"""
+
 import re
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import unquote_to_bytes
 
+from .bodies import read_form, read_json
 from .facts import MESSAGES, EventType, Reading
 
 ALIASES: dict[str, str] = {
@@ -36,82 +39,38 @@ ALIASES: dict[str, str] = {
     "eventtype": "event_type",
 }
 EVENT_TYPES = {member.value.lower(): member.value for member in EventType}
-PLACEHOLDER = re.compile(r"\{[A-Z][A-Z0-9_]+\}")
-KNOWN_PAIR = re.compile(r'"([A-Za-z]+)"\s*:\s*"((?:[^"\\]|\\.)*)"')
+PLACEHOLDER = re.compile(r"\$?\{{1,2}\s*[A-Za-z][A-Za-z0-9_. ]*\}{1,2}")
+TEXT_PLACEHOLDER = re.compile(r"\$?\{{1,2}\s*MESSAGE_?TEXT\s*\}{1,2}", re.IGNORECASE)
+MAX_KEY = 200
+MAX_FIELD = 1000
+"""Characters kept of a field; the event's raw bytes hold all of it."""
+SUBJECT_FIELDS = {True: ("conversation_id", "conversationID"), False: ("call_uuid", "callUuid")}
 
 
 def read_event(body: bytes) -> Reading:
-    """What could be read out of `body`."""
+    """What could be read out of `body`: an event, perhaps mended, or why there is none."""
     text = body.decode("utf-8", errors="replace").removeprefix("\ufeff").strip()
     if not text:
-        return Reading(None, {}, True, "the body is empty")
-    mended = None
-    raw: dict[str, Any]
+        return _quarantined("the body is empty")
     if text.startswith(("{", "[")):
-        raw, mended = _read_json(text)
+        raw, mended = read_json(text, _field)
     else:
-        raw = _read_form(text)
-    if not raw:
-        return Reading(None, {}, True, "the body is neither JSON nor a form that can be read")
-    fields: dict[str, str] = {}
+        raw, mended = read_form(text, _field), None
+    fields: dict[str, Any] = {}
     for key, value in raw.items():
-        name = ALIASES.get(key.lower().replace("_", ""))
-        if name and isinstance(value, int) and not isinstance(value, bool):
-            value = str(value) if name != "event_type" else value
-        if name and (isinstance(value, str) or name == "event_type"):
-            fields.setdefault(
-                name,
-                value if name == "text" or not isinstance(value, str) else _clean(value).strip(),
-            )
-    if "text" in fields:
-        fields["text"] = _clean(fields["text"])
-    return _judge(fields, mended)
-
-
-def _judge(fields: dict[str, Any], mended: str | None) -> Reading:
-    given = fields.pop("event_type", None)
-    if not isinstance(given, str) or not given:
-        return Reading(
-            None,
-            {k: v for k, v in fields.items() if isinstance(v, str)},
-            True,
-            "it has no eventType" if given is None or given == "" else "its eventType is no text",
-        )
-    event_type = EVENT_TYPES.get(given.lower(), given)
-    if event_type == EventType.EXTENSION_RINGS and (
-        fields.get("event_target", "").lower() == "ringgroup" or fields.get("ring_group")
-    ):
-        event_type = EventType.RING_GROUP_ENTERED.value
-    fields = {k: v for k, v in fields.items() if v != "" or k == "text"}
-    for name, value in fields.items():
-        if name != "text" and PLACEHOLDER.fullmatch(value):
-            return Reading(event_type, fields, True, f"a placeholder was not replaced: {value}")
-    if PLACEHOLDER.fullmatch(fields.get("text", "")):
-        return Reading(
-            event_type, fields, True, f"a placeholder was not replaced: {fields['text']}"
-        )
-    if not fields.get("container_id"):
-        return Reading(event_type, fields, True, "it has no containerId")
-    if event_type in EVENT_TYPES.values():
-        key = "conversation_id" if event_type in MESSAGES else "call_uuid"
-        if not fields.get(key):
-            return Reading(
-                event_type,
-                fields,
-                True,
-                f"it has no {'conversationID' if key == 'conversation_id' else 'callUuid'}",
-            )
-    return Reading(event_type, fields, False, mended)
+        if (name := _field(key)) and name not in fields:
+            fields[name] = _value(name, value)
+    return _judge({name: value for name, value in fields.items() if value is not None}, mended)
 
 
 def read_tenant(raw: str | None) -> str:
-    """The tenant as it is compared: blank, '0' and missing are the same, ''."""
+    """The tenant as it is compared: blank, '0' and missing are the same one, ''."""
     tenant = (raw or "").strip()
-    return "" if tenant.strip("0") == "" else tenant
+    return tenant if tenant.strip("0") else ""
 
 
 def subject_of(reading: Reading) -> tuple[str, str] | None:
-    """What the event adds to: ('call', callUuid), ('conversation', conversationID) or None."""
+    """What the event adds to: ('call', callUuid), ('conversation', conversationID), or nothing."""
     if reading.is_quarantined or not reading.is_known:
         return None
     if reading.event_type in MESSAGES:
@@ -119,46 +78,68 @@ def subject_of(reading: Reading) -> tuple[str, str] | None:
     return "call", reading.fields["call_uuid"]
 
 
-def _clean(text: str) -> str:
-    return text.encode("utf-8", "replace").decode("utf-8").replace("\x00", "\ufffd")
+def _field(key: str) -> str | None:
+    return ALIASES.get(key.strip().lower().replace("_", "").replace("-", ""))
 
 
-def _read_json(text: str) -> tuple[dict[str, Any], str | None]:
-    try:
-        found = json.loads(text, strict=False)
-        return (found, None) if isinstance(found, dict) else ({}, None)
-    except (ValueError, RecursionError):
-        pass
-    start = re.search(r'"messageText"\s*:\s*"', text, re.IGNORECASE)
-    head, tail = (text[: start.start()], text[start.end() :]) if start else (text, "")
-    raw: dict[str, Any] = {key: value for key, value in KNOWN_PAIR.findall(head)}
-    if start:
-        end = tail.rfind('"}')
-        end = end if end >= 0 else tail.rfind('"')
-        raw["messageText"] = (
-            tail[: end if end >= 0 else len(tail)]
-            .replace("\\n", "\n")
-            .replace("\\'", "'")
-            .replace('\\"', '"')
+def _value(name: str, value: Any) -> Any:
+    if name == "event_type":
+        # A type that is no text is told as such: nothing is guessed from it.
+        return _clean(value).strip() if isinstance(value, str) else value
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        value = str(value)
+    if not isinstance(value, str):
+        return None
+    return _clean(value) if name == "text" else _clean(value).strip()[:MAX_FIELD] or None
+
+
+def _judge(fields: dict[str, Any], mended: str | None) -> Reading:
+    given = fields.pop("event_type", None)
+    if given is None or given == "":
+        return _quarantined("it has no eventType", fields)
+    if not isinstance(given, str):
+        return _quarantined("its eventType is no text", fields)
+    event_type = _event_type(given, fields)
+    if placeholder := _placeholder(given, fields):
+        return _quarantined(
+            f"the phone system did not replace the placeholder {placeholder}", fields, event_type
         )
-    return raw, "recovered: the JSON was broken" if raw else None
+    if "container_id" not in fields:
+        return _quarantined("it has no containerId", fields, event_type)
+    if event_type.lower() in EVENT_TYPES:
+        name, shown = SUBJECT_FIELDS[event_type in MESSAGES]
+        if name not in fields:
+            return _quarantined(f"it has no {shown}", fields, event_type)
+        if len(fields[name]) > MAX_KEY:
+            return _quarantined(f"its {shown} is longer than {MAX_KEY} characters", {}, event_type)
+    return Reading(event_type, fields, reason=mended)
 
 
-def _read_form(text: str) -> dict[str, str]:
-    raw: dict[str, str] = {}
-    last = ""
-    for part in text.split("&"):
-        key, equals, value = part.partition("=")
-        name = _decode(key)
-        if not equals or name.lower().replace("_", "") not in ALIASES:
-            if last:
-                raw[last] += "&" + _decode(part)
-            continue
-        if name not in raw:
-            raw[name] = _decode(value)
-            last = name
-    return raw
+def _event_type(given: str, fields: Mapping[str, str]) -> str:
+    event_type = EVENT_TYPES.get(given.lower(), given)
+    is_group = fields.get("event_target", "").lower() == "ringgroup" or "ring_group" in fields
+    if event_type == EventType.EXTENSION_RINGS and is_group:
+        return EventType.RING_GROUP_ENTERED.value
+    return event_type
 
 
-def _decode(value: str) -> str:
-    return unquote_to_bytes(value.replace("+", " ")).decode("utf-8", errors="replace")
+def _placeholder(event_type: str, fields: Mapping[str, str]) -> str | None:
+    if PLACEHOLDER.fullmatch(event_type):
+        return event_type
+    for name, value in fields.items():
+        # People do text things in braces.
+        pattern = TEXT_PLACEHOLDER if name == "text" else PLACEHOLDER
+        if pattern.fullmatch(value.strip()):
+            return value.strip()[:60]
+    return None
+
+
+def _quarantined(
+    reason: str, fields: Mapping[str, str] | None = None, event_type: str | None = None
+) -> Reading:
+    return Reading(event_type, fields or {}, is_quarantined=True, reason=reason)
+
+
+def _clean(text: str) -> str:
+    """Without what a database cannot keep: lone surrogates and NULs."""
+    return re.sub("[\x00\ud800-\udfff]", "\ufffd", text)
