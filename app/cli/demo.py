@@ -130,7 +130,7 @@ def _set_up(data_dir: Path, port: int, pms_port: int, afterwards: ExitStack) -> 
     )
     configure_logs(settings.log_format)
     runtime = Runtime.from_settings(settings)
-    afterwards.callback(runtime.db.dispose)
+    afterwards.callback(runtime.close)
     token = kept_secret(settings.data_dir, "pms.token", lambda: secrets.token_urlsafe(18))
     store = Store(settings.data_dir / "pms.sqlite3")
     afterwards.callback(store.close)
