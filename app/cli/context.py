@@ -43,7 +43,7 @@ def find_runtime(context: click.Context) -> Runtime:
 
 def get_clinic(session: Session, named: str) -> Clinic:
     """The clinic with this id or name, in any case. Raises InputError, naming those there are."""
-    if named.isdigit() and (clinic := session.get(Clinic, int(named))):
+    if named.isdecimal() and len(named) < 19 and (clinic := session.get(Clinic, int(named))):
         return clinic
     query = sa.select(Clinic).where(sa.func.lower(Clinic.name) == named.lower())
     if clinic := session.scalars(query).first():

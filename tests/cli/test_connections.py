@@ -1,0 +1,205 @@
+"""`ringnote connect`, `disconnect`, `connection` and `check`, as a script runs them."""
+
+import json
+
+import pytest
+from click.testing import CliRunner, Result
+from ringnote.cli import main
+from ringnote.clock import utc_now
+from ringnote.delivery.connections import find_connection
+from ringnote.models import Clinic, Connection
+from ringnote.runtime import Runtime
+from ringnote.sandbox.pms import create_pms
+from ringnote.sandbox.server import Server
+from ringnote.sandbox.store import Store
+from ringnote.telephony.tokens import issue_webhook_token
+
+from factories import make_clinic, make_entry
+
+TOKEN = "the-token-0142"
+
+
+@pytest.fixture
+def clinic(runtime):
+    clinic = make_clinic(runtime.db, name="Oak")
+    with runtime.db.transaction() as session:
+        issue_webhook_token(session, clinic.id, utc_now())
+    return clinic
+
+
+@pytest.fixture
+def pms():
+    store = Store(":memory:")
+    with Server(create_pms(":memory:", TOKEN, store=store)) as server:
+        yield server.url
+    store.close()
+
+
+def run(runtime: Runtime, *arguments: str, input: str | None = None) -> Result:
+    return CliRunner().invoke(main, arguments, obj=runtime, input=input, catch_exceptions=False)
+
+
+def value(runtime: Runtime, *arguments: str, input: str | None = None):
+    result = run(runtime, *arguments, "--json", input=input)
+    assert result.exit_code == 0, result.stderr
+    return json.loads(result.stdout)
+
+
+def connect(runtime: Runtime, pms: str, *more: str, token: str = TOKEN):
+    words = ("connect", "Oak", "sandbox", "--set", f"base_url={pms}", "--secret", f"token={token}")
+    return value(runtime, *words, *more)
+
+
+def in_use(runtime: Runtime, clinic: Clinic) -> Connection | None:
+    with runtime.db.reading() as session:
+        return find_connection(session, clinic.id)
+
+
+def secrets(runtime: Runtime, clinic: Clinic) -> dict[str, str]:
+    return runtime.vault.open(in_use(runtime, clinic).secrets)
+
+
+def test_a_connected_clinic_s_account_is_shown_without_its_secrets(runtime, clinic, pms):
+    make_entry(runtime.db, clinic, None)
+
+    connected = connect(runtime, pms)
+
+    assert connected["state"] == "active"
+    assert connected["settings"] == {"base_url": pms}
+    assert (connected["secrets"], connected["owed"]) == (["token"], 1)
+    assert value(runtime, "connection", "show", "Oak") == connected
+    assert TOKEN not in run(runtime, "connection", "show", "Oak").output
+
+
+def test_a_secret_may_come_from_a_file_or_a_pipe_or_begin_with_an_at_sign(
+    runtime, clinic, pms, tmp_path
+):
+    path = tmp_path / "secret"
+    path.write_text("from-a-file\n")
+    words = ("connect", "Oak", "sandbox", "--set", f"base_url={pms}", "--secret")
+
+    value(runtime, *words, f"token=@{path}")
+    from_file = secrets(runtime, clinic)
+    value(runtime, *words, "token=-", input="from-a-pipe\n")
+    from_pipe = secrets(runtime, clinic)
+    value(runtime, *words, "token=@@home")
+
+    assert from_file == {"token": "from-a-file"}
+    assert from_pipe == {"token": "from-a-pipe"}
+    assert secrets(runtime, clinic) == {"token": "@home"}
+
+
+def test_a_date_is_a_day_of_the_clinic_s_own_calendar(runtime, clinic, pms):
+    connected = connect(runtime, pms, "--since", "2026-07-01", "--watch-only")
+
+    assert connected["since"] == "2026-07-01T04:00:00Z"
+    assert connected["watch_only"] is True
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--set", "nonsense"), "name=value"),
+        (("--set", "a=1", "--set", "a=2"), "a is given twice"),
+        (("--secret", "token=@/nowhere/at-all"), "No such file"),
+        (("--since", "yesterday"), "2026-11-20"),
+    ],
+)
+def test_a_wrong_word_is_a_wrong_use(runtime, clinic, words, told):
+    given = ("connect", "Oak", "sandbox", "--set", "base_url=http://127.0.0.1:9", *words)
+
+    result = run(runtime, *given)
+
+    assert result.exit_code == 2
+    assert told in result.stderr
+
+
+def test_wrong_settings_are_all_named_and_connect_nothing(runtime, clinic):
+    result = run(runtime, "connect", "Oak", "sandbox", "--set", "base_ur=x", "--json")
+
+    assert (result.exit_code, result.stdout) == (1, "")
+    for told in ("did you mean base_url?", "base_url is missing", "token is missing"):
+        assert told in result.stderr
+    assert in_use(runtime, clinic) is None
+
+
+def test_an_account_that_cannot_be_signed_in_to_is_connected_with_a_warning(runtime, clinic, pms):
+    words = ("--set", f"base_url={pms}", "--secret", "token=wrong-0142")
+
+    result = run(runtime, "connect", "Oak", "sandbox", *words)
+
+    assert result.exit_code == 0
+    assert "signing in failed" in result.stderr
+    assert "wrong-0142" not in result.output
+
+
+def test_testing_signs_in(runtime, clinic, pms):
+    connect(runtime, pms)
+
+    assert value(runtime, "connection", "test", "Oak")["account"] == "Sandbox PMS"
+
+
+def test_testing_a_wrong_account_fails(runtime, clinic, pms):
+    connect(runtime, pms, token="wrong")
+
+    result = run(runtime, "connection", "test", "Oak", "--json")
+
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "401" in result.stderr
+
+
+def test_a_connection_is_paused_with_a_reason_and_resumed(runtime, clinic, pms):
+    connect(runtime, pms)
+
+    paused = value(runtime, "connection", "pause", "Oak", "--reason", "a move")
+    resumed = value(runtime, "connection", "resume", "Oak")
+
+    assert (paused["state"], paused["paused_reason"]) == ("paused", "a move")
+    assert (resumed["state"], resumed["paused_reason"]) == ("active", None)
+
+
+def test_a_disconnected_clinic_has_no_connection(runtime, clinic, pms):
+    connect(runtime, pms)
+
+    assert value(runtime, "disconnect", "Oak")["state"] == "ended"
+
+    result = run(runtime, "connection", "show", "Oak")
+    assert result.exit_code == 1
+    assert "ringnote connect --help" in result.stderr
+
+
+def test_check_finds_nothing_wrong_with_a_clinic_that_is_connected(runtime, clinic, pms):
+    connect(runtime, pms)
+
+    checked = value(runtime, "check")
+
+    assert checked["ok"] is True
+    assert "signed in to Sandbox PMS" in [each["detail"] for each in checked["findings"]]
+
+
+def test_check_names_every_fault_and_ends_with_1(runtime, clinic, pms, monkeypatch):
+    connect(runtime, pms, token="wrong")
+    make_clinic(runtime.db, name="Elm")
+    monkeypatch.setenv("RINGNOTE_PUBLIC_ULR", "x")
+
+    result = run(runtime, "check", "--json")
+
+    assert result.exit_code == 1
+    findings = json.loads(result.stdout)["findings"]
+    faults = [(each["subject"], each["detail"]) for each in findings if each["state"] == "fault"]
+    assert [subject for subject, _ in faults] == ["Oak", "Elm"]
+    assert "signing in to sandbox failed" in faults[0][1]
+    assert "no webhook URL that works" in faults[1][1]
+    hints = [each["detail"] for each in findings if each["state"] == "hint"]
+    assert any("did you mean RINGNOTE_PUBLIC_URL?" in each for each in hints)
+
+
+def test_check_tells_of_settings_that_cannot_be_read(monkeypatch):
+    monkeypatch.setenv("RINGNOTE_DATABASE_URL", "mysql://x")
+    monkeypatch.setenv("RINGNOTE_LOG_FORMAT", "xml")
+
+    result = CliRunner().invoke(main, ["check", "--json"])
+
+    assert result.exit_code == 1
+    findings = json.loads(result.stdout)["findings"]
+    assert [each["state"] for each in findings] == ["fault", "fault"]

@@ -1,0 +1,229 @@
+"""Connections: opened in place of one another, paused, resumed, ended."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import sqlalchemy as sa
+from ringnote.clock import utc_now
+from ringnote.delivery.connections import (
+    connector_for,
+    end_connection,
+    find_connection,
+    open_connection,
+    pause_connection,
+    resume_connection,
+)
+from ringnote.delivery.outbox import claim
+from ringnote.errors import ConfigError, InputError
+from ringnote.models import Connection, ConnectionState, Entry, EntryState, OutboxRow, Pace
+from ringnote.runtime import Runtime
+
+from factories import make_clinic, make_connection, make_entry
+
+HERE, THERE = "http://127.0.0.1:9", "http://127.0.0.1:10"
+NOW = utc_now()
+
+
+@pytest.fixture
+def clinic(db):
+    return make_clinic(db)
+
+
+def opened(runtime: Runtime, clinic, base_url=HERE, key="t", **over) -> Connection:
+    with runtime.db.transaction() as session:
+        return open_connection(
+            session,
+            runtime,
+            clinic.id,
+            "sandbox",
+            {"base_url": base_url},
+            {"token": key},
+            now=NOW,
+            **over,
+        )
+
+
+def get_entry(runtime: Runtime, entry_id: int) -> Entry:
+    with runtime.db.reading() as session:
+        return session.get(Entry, entry_id)
+
+
+def rows(runtime: Runtime) -> list[OutboxRow]:
+    with runtime.db.reading() as session:
+        return list(session.scalars(sa.select(OutboxRow)))
+
+
+def change(runtime: Runtime, kind: type, key: int, **values) -> None:
+    with runtime.db.transaction() as session:
+        for name, value in values.items():
+            setattr(session.get(kind, key), name, value)
+
+
+def test_an_opened_connection_is_in_use_and_its_secrets_are_sealed(runtime, clinic):
+    connection = opened(runtime, clinic, key="s3cret")
+
+    with runtime.db.reading() as session:
+        found = find_connection(session, clinic.id)
+    assert found.id == connection.id
+    assert b"s3cret" not in found.secrets
+    assert runtime.vault.open(found.secrets) == {"token": "s3cret"}
+    assert connector_for(found, runtime.vault, runtime.http).name == "sandbox"
+
+
+def test_what_the_clinic_owes_is_due_through_a_new_connection(runtime, clinic):
+    entry_id = make_entry(runtime.db, clinic, None)
+
+    connection = opened(runtime, clinic)
+
+    assert [(row.entry_id, row.connection_id) for row in rows(runtime)] == [
+        (entry_id, connection.id)
+    ]
+    assert [work.entry_id for work in claim(runtime.db, 5)] == [entry_id]
+
+
+def test_watch_only_writes_nothing_until_it_is_opened_for_writing(runtime, clinic):
+    entry_id = make_entry(runtime.db, clinic, None)
+
+    opened(runtime, clinic, is_watch_only=True)
+    watched = (get_entry(runtime, entry_id).reason, rows(runtime), claim(runtime.db, 5))
+    opened(runtime, clinic)
+
+    assert watched == ("watch only: nothing is written", [], [])
+    assert [work.entry_id for work in claim(runtime.db, 5)] == [entry_id]
+
+
+def test_what_happened_before_its_start_is_left_alone(runtime, clinic):
+    entry_id = make_entry(runtime.db, clinic, None)
+
+    opened(runtime, clinic, since=datetime(2026, 11, 20, 10, 1, tzinfo=UTC))
+
+    assert get_entry(runtime, entry_id).state is EntryState.WITHDRAWN
+    assert rows(runtime) == []
+
+
+def test_opening_ends_the_former_connection(runtime, clinic):
+    former = opened(runtime, clinic)
+
+    opened(runtime, clinic, THERE)
+
+    with runtime.db.reading() as session:
+        assert session.get(Connection, former.id).ended_at == NOW
+        assert find_connection(session, clinic.id).settings == {"base_url": THERE}
+
+
+def test_the_same_account_with_another_token_goes_on_with_what_was_written(runtime, clinic):
+    former = opened(runtime, clinic)
+    entry_id = make_entry(runtime.db, clinic, former)
+    change(runtime, Entry, entry_id, pms_id="N1", connection_id=former.id)
+
+    connection = opened(runtime, clinic, key="another")
+
+    assert get_entry(runtime, entry_id).connection_id == connection.id
+    assert [row.connection_id for row in rows(runtime)] == [connection.id]
+
+
+def test_another_account_leaves_what_was_written_to_the_former_one(runtime, clinic):
+    former = opened(runtime, clinic)
+    entry_id = make_entry(runtime.db, clinic, former)
+    change(runtime, Entry, entry_id, pms_id="N1", connection_id=former.id)
+
+    opened(runtime, clinic, THERE)
+
+    entry = get_entry(runtime, entry_id)
+    assert (entry.connection_id, entry.state) == (former.id, EntryState.SYNCED)
+    assert rows(runtime) == []
+
+
+def test_all_that_is_wrong_with_settings_is_told_at_once_and_changes_nothing(runtime, clinic):
+    former = opened(runtime, clinic)
+
+    with pytest.raises(ConfigError) as caught, runtime.db.transaction() as session:
+        open_connection(
+            session,
+            runtime,
+            clinic.id,
+            "sandbox",
+            {"base_url": "hidden value", "colour": "hidden", "token": "hidden"},
+            {},
+            now=NOW,
+        )
+
+    named = [each.split()[0] for each in caught.value.faults]
+    assert named == ["colour", "token", "base_url"]
+    assert "hidden" not in str(caught.value)
+    with runtime.db.reading() as session:
+        assert find_connection(session, clinic.id).id == former.id
+
+
+def test_an_unknown_connector_is_told_with_what_was_meant(runtime, clinic):
+    with (
+        pytest.raises(InputError, match="did you mean sandbox"),
+        runtime.db.transaction() as session,
+    ):
+        open_connection(session, runtime, clinic.id, "sandbx", {}, {}, now=NOW)
+
+
+def test_a_paused_connection_writes_nothing_and_a_resumed_one_all_at_once(runtime, clinic):
+    connection = make_connection(runtime.db, clinic)
+    entry_id = make_entry(runtime.db, clinic, connection)
+    change(runtime, OutboxRow, entry_id, due_at=NOW + timedelta(hours=1))
+    change(runtime, Pace, connection.id, blocked_until=NOW + timedelta(hours=1), failures=5)
+
+    with runtime.db.transaction() as session:
+        pause_connection(session, connection.id, "a person said so")
+    paused = claim(runtime.db, 5)
+    with runtime.db.transaction() as session:
+        owed = resume_connection(session, runtime.db, connection.id)
+
+    assert (paused, owed) == ([], 1)
+    assert [work.entry_id for work in claim(runtime.db, 5)] == [entry_id]
+
+
+def test_pausing_keeps_the_reason_and_resuming_forgets_it(runtime, clinic):
+    connection = make_connection(runtime.db, clinic)
+
+    with runtime.db.transaction() as session:
+        pause_connection(session, connection.id, "a person said so")
+        reason = find_connection(session, clinic.id).paused_reason
+        resume_connection(session, runtime.db, connection.id)
+        resumed = find_connection(session, clinic.id)
+
+    assert reason == "a person said so"
+    assert (resumed.state, resumed.paused_reason) == (ConnectionState.ACTIVE, None)
+
+
+def test_resuming_leaves_alone_what_is_set_aside_and_what_is_being_written(runtime, clinic):
+    connection = make_connection(runtime.db, clinic)
+    aside, leased = (make_entry(runtime.db, clinic, connection) for _ in range(2))
+    later = NOW + timedelta(hours=1)
+    change(runtime, Entry, aside, state=EntryState.SET_ASIDE)
+    change(runtime, OutboxRow, aside, due_at=later)
+    change(runtime, OutboxRow, leased, due_at=later, lease_token="held")
+
+    with runtime.db.transaction() as session:
+        owed = resume_connection(session, runtime.db, connection.id)
+
+    assert owed == 0
+    assert [row.due_at for row in rows(runtime)] == [later, later]
+
+
+def test_what_an_ended_connection_was_owed_waits_for_another_one(runtime, clinic):
+    connection = make_connection(runtime.db, clinic)
+    entry_id = make_entry(runtime.db, clinic, connection)
+    change(runtime, Entry, entry_id, state=EntryState.RETRYING, reason="the PMS is away")
+
+    with runtime.db.transaction() as session:
+        end_connection(session, connection.id, NOW)
+
+    entry = get_entry(runtime, entry_id)
+    assert (entry.state, entry.reason) == (EntryState.DUE, "no PMS is connected yet")
+    assert claim(runtime.db, 5) == []
+    opened(runtime, clinic)
+    assert [work.entry_id for work in claim(runtime.db, 5)] == [entry_id]
+
+
+def test_a_connector_that_this_version_has_not_is_a_fault(runtime, clinic):
+    connection = make_connection(runtime.db, clinic, "gone")
+
+    with pytest.raises(ConfigError, match="no connector is called gone"):
+        connector_for(connection, runtime.vault, runtime.http)
