@@ -21,6 +21,13 @@ from ringnote.settings import load_settings
 NAMES = (f"ringnote_test_{os.getpid()}_{number}" for number in itertools.count())
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Where nothing may be skipped (RINGNOTE_NO_SKIPS), a skip fails the run."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("RINGNOTE_NO_SKIPS") and reporter and reporter.stats.get("skipped"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
 @pytest.fixture(scope="session")
 def sqlite_template(tmp_path_factory) -> Path:
     """A migrated SQLite file, to be copied."""

@@ -1,0 +1,36 @@
+# `make demo` and `make test` set up all they need: python3 (3.11+), git and make are enough.
+BIN := .venv/bin
+PYTEST := $(BIN)/pytest
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench fuzz lock clean runtime dev
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: runtime ## Show everything at work: an invented clinic, its phones and its PMS (ARGS="--port 9000")
+	@exec $(BIN)/ringnote demo $(ARGS)
+
+test: dev ## Run all tests, on SQLite and on a real PostgreSQL (ARGS="-k name")
+	$(PYTEST) $(ARGS)
+
+check: dev ## Lint and check types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy app
+
+bench: dev ## Measure ingest, settle, deliver and match against their floors (ARGS="--json FILE")
+	$(BIN)/python -m benchmarks $(ARGS)
+
+lock: dev ## Pin the newest versions that pyproject.toml allows, by hash
+	scripts/lock.sh
+
+clean: ## Remove what was set up and what the demo kept
+	rm -rf .venv .demo build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+runtime:
+	@scripts/setup.sh requirements.lock
+
+dev:
+	@scripts/setup.sh requirements-dev.lock
