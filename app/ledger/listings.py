@@ -1,0 +1,249 @@
+"""Calls, texts and entries as listings show them, with where each stands. Reads only.
+
+Everything comes as dicts that JSON takes, but for datetimes, which are aware and UTC. A listing
+takes the same number of queries however long it is.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from ..clock import utc_now
+from ..models import (
+    Call,
+    Clinic,
+    Connection,
+    ConnectionState,
+    Conversation,
+    DueMark,
+    Entry,
+    EntryState,
+    Event,
+    EventStatus,
+    OutboxRow,
+    Transcript,
+)
+from ..telephony.calls import CallSummary, summary_from_json
+from .compose import call_title
+from .rows import Standing, read_attempts, read_clinics, read_entries, read_matches
+from .standing import dispose
+
+Told = dict[str, Any]
+SHOWN = {"waiting": EntryState.WAITING, "set_aside": EntryState.SET_ASIDE}
+
+
+def list_recent(
+    session: Session, clinic_id: int | None = None, show: str | None = None, limit: int = 50
+) -> list[Told]:
+    """Calls and texts together, the newest first.
+
+    `show` narrows it: 'waiting', 'set_aside' (by their entries) or 'open' (calls not settled yet).
+    """
+    calls = list_calls(session, clinic_id, show=show, limit=limit)
+    texts = list_conversations(session, clinic_id, show=show, limit=limit)
+    return sorted([*calls, *texts], key=lambda each: each["at"], reverse=True)[:limit]
+
+
+def list_calls(
+    session: Session, clinic_id: int | None = None, *, show: str | None = None, limit: int = 50
+) -> list[Told]:
+    """Calls, the newest first."""
+    query = sa.select(Call).order_by(Call.started_at.desc(), Call.id.desc()).limit(limit)
+    if clinic_id is not None:
+        query = query.where(Call.clinic_id == clinic_id)
+    if show == "open":
+        query = query.where(Call.settled_at.is_(None))
+    elif show in SHOWN:
+        query = query.where(_has_entry("call", Call.id, SHOWN[show]))
+    return tell_calls(session, session.scalars(query).all())
+
+
+def list_conversations(
+    session: Session, clinic_id: int | None = None, *, show: str | None = None, limit: int = 50
+) -> list[Told]:
+    """Windows of texts, the newest first."""
+    if show == "open":
+        return []
+    query = sa.select(Transcript).order_by(Transcript.last_text_at.desc(), Transcript.id.desc())
+    if clinic_id is not None:
+        query = query.where(Transcript.clinic_id == clinic_id)
+    if show in SHOWN:
+        query = query.where(_has_entry("transcript", Transcript.id, SHOWN[show]))
+    return tell_texts(session, session.scalars(query.limit(limit)).all())
+
+
+def count_backlog(session: Session) -> dict[str, int]:
+    """How much of everything stands where, over all clinics."""
+    now = utc_now()
+    counts = {
+        "clinics": sa.select(sa.func.count()).select_from(Clinic),
+        "due": sa.select(sa.func.count()).select_from(DueMark).where(DueMark.due_at <= now),
+        "outbox": sa.select(sa.func.count()).select_from(OutboxRow),
+        "waiting": _count_entries(EntryState.WAITING),
+        "set_aside": _count_entries(EntryState.SET_ASIDE),
+        "quarantined": sa.select(sa.func.count())
+        .select_from(Event)
+        .where(Event.status == EventStatus.QUARANTINED),
+        "paused": sa.select(sa.func.count())
+        .select_from(Connection)
+        .where(Connection.state == ConnectionState.PAUSED, Connection.ended_at.is_(None)),
+    }
+    row = session.execute(
+        sa.select(*(query.scalar_subquery().label(name) for name, query in counts.items()))
+    ).one()
+    return dict(row._mapping)
+
+
+def tell_entry(standing: Standing, match_rule: str | None, now: datetime) -> Told:
+    """An entry as a listing shows it."""
+    entry = standing.entry
+    return {
+        "id": entry.id,
+        "clinic": entry.clinic_id,
+        "kind": entry.kind.value,
+        "state": entry.state.value,
+        "standing": standing.in_words(match_rule, now),
+        "client": entry.client,
+        "title": entry.content["title"],
+        "reason": entry.reason,
+        "subject": f"{entry.subject_kind}:{entry.subject_id}",
+        "reference": entry.reference,
+        "pms_id": entry.pms_id,
+        "version": entry.version,
+        "written_version": entry.written_version,
+        "due_at": standing.row.due_at if standing.row else None,
+        "attempts": standing.row.attempts if standing.row else 0,
+        "updated_at": entry.updated_at,
+    }
+
+
+def tell_calls(session: Session, calls: Sequence[Call], whole: bool = False) -> list[Told]:
+    """These calls as a listing shows them; `whole` adds each entry's text and tries."""
+    told = []
+    for call, row in zip(calls, _rows(session, "call", calls, whole), strict=True):
+        summary = summary_from_json(call.summary) if call.summary else None
+        row |= {
+            "kind": "call",
+            "key": call.call_uuid,
+            "call_uuid": call.call_uuid,
+            "ordinal": call.ordinal,
+            "at": call.started_at,
+            "started_at": call.started_at,
+            "direction": call.direction,
+            "outcome": call.outcome,
+            "title": _title(call, summary),
+            "number": call.number or (summary.number_raw if summary else ""),
+            "caller_name": summary.caller_name if summary else "",
+            "line": (summary.line_name or summary.line) if summary else "",
+        }
+        told.append(row)
+    return told
+
+
+def _title(call: Call, summary: CallSummary | None) -> str:
+    if summary is None:
+        return "Call"
+    if call.settled_at is None:
+        return "Call under way" if summary.ended_at is None else "Call just ended"
+    return call_title(summary)
+
+
+def tell_texts(session: Session, windows: Sequence[Transcript], whole: bool = False) -> list[Told]:
+    """These windows as a listing shows them; `whole` as for calls."""
+    keys = {
+        each.id: each.conversation_key
+        for each in session.scalars(
+            sa.select(Conversation).where(
+                Conversation.id.in_({window.conversation_id for window in windows})
+            )
+        )
+    }
+    told = []
+    for window, row in zip(windows, _rows(session, "transcript", windows, whole), strict=True):
+        count = len(window.summary.get("messages", []))
+        row |= {
+            "kind": "texts",
+            "key": keys[window.conversation_id],
+            "ordinal": 1,
+            "at": window.last_text_at,
+            "day": window.local_day.isoformat(),
+            "direction": "both",
+            "outcome": "texts",
+            "title": f"{count} text{'s' * (count != 1)}",
+            "number": window.number,
+            "caller_name": "",
+            "line": window.summary.get("line", ""),
+        }
+        told.append(row)
+    return told
+
+
+def _rows(
+    session: Session, kind: str, subjects: Sequence[Call | Transcript], whole: bool
+) -> list[Told]:
+    now = utc_now()
+    keys = [(kind, subject.id) for subject in subjects]
+    clinics = read_clinics(session, (subject.clinic_id for subject in subjects))
+    matches, entries = read_matches(session, keys), read_entries(session, keys)
+    every = [standing.entry.id for each in entries.values() for standing in each]
+    attempts = read_attempts(session, every) if whole else {}
+    rows = []
+    for subject, key in zip(subjects, keys, strict=True):
+        clinic, match = clinics[subject.clinic_id], matches.get(key)
+        told = [
+            _tell_entry(each, match["rule"] if match else None, now, attempts, whole)
+            for each in entries[key]
+        ]
+        rows.append(
+            {
+                "id": subject.id,
+                "clinic": {"id": clinic.id, "name": clinic.name, "timezone": clinic.timezone},
+                "match": match,
+                "disposition": (
+                    state := dispose(
+                        subject.settled_at is not None,
+                        subject.filtered_by,
+                        (each.entry.state for each in entries[key]),
+                    )
+                ),
+                "standing": _in_words(state, subject.filtered_by, told),
+                "filtered_by": subject.filtered_by,
+                "entries": told,
+            }
+        )
+    return rows
+
+
+def _tell_entry(
+    standing: Standing,
+    match_rule: str | None,
+    now: datetime,
+    attempts: dict[int, list[Told]],
+    whole: bool,
+) -> Told:
+    told = tell_entry(standing, match_rule, now)
+    if whole:
+        told["body"] = standing.entry.content["body"]
+        told["tries"] = attempts.get(standing.entry.id, [])
+    return told
+
+
+def _in_words(disposition: str, filtered_by: str | None, entries: Sequence[Told]) -> str:
+    if disposition == "open":
+        return "under way, or about to be settled"
+    if disposition == "filtered":
+        return f"nothing is written: {filtered_by or 'the policy asks for nothing'}"
+    return next(str(each["standing"]) for each in entries if each["state"] == disposition)
+
+
+def _has_entry(kind: str, subject_id: Any, state: EntryState) -> sa.ColumnElement[bool]:
+    return sa.exists().where(
+        Entry.subject_kind == kind, Entry.subject_id == subject_id, Entry.state == state
+    )
+
+
+def _count_entries(state: EntryState) -> sa.Select[int]:
+    return sa.select(sa.func.count()).select_from(Entry).where(Entry.state == state)

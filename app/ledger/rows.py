@@ -1,0 +1,143 @@
+"""The rows that traces are told from, read with a fixed number of queries, however many."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from ..models import (
+    Attempt,
+    CallbackMember,
+    Client,
+    Clinic,
+    Connection,
+    ConnectionState,
+    Entry,
+    Match,
+    OutboxRow,
+)
+from .standing import stand
+
+Subject = tuple[str, int]
+"""Kind ('call', 'transcript') and id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """An entry with what is needed to say where it stands."""
+
+    entry: Entry
+    row: OutboxRow | None
+    paused_reason: str | None
+
+    def in_words(self, match_rule: str | None, now: datetime) -> str:
+        return stand(
+            self.entry.state,
+            self.entry.reason,
+            self.row.due_at if self.row else None,
+            match_rule,
+            self.paused_reason,
+            now,
+        )
+
+
+def read_clinics(session: Session, ids: Iterable[int]) -> dict[int, Clinic]:
+    rows = session.scalars(sa.select(Clinic).where(Clinic.id.in_(set(ids))))
+    return {clinic.id: clinic for clinic in rows}
+
+
+def read_matches(session: Session, subjects: Sequence[Subject]) -> dict[Subject, dict[str, Any]]:
+    """Each subject's match with the client's name, as a trace shows it."""
+    rows = session.execute(
+        sa.select(Match, Client.name)
+        .outerjoin(
+            Client,
+            sa.and_(Client.clinic_id == Match.clinic_id, Client.external_id == Match.client),
+        )
+        .where(_among(Match.subject_kind, Match.subject_id, subjects))
+    )
+    return {
+        (match.subject_kind, match.subject_id): {
+            "kind": match.kind,
+            "client": match.client,
+            "name": name or "",
+            "candidates": list(match.candidates),
+            "rule": match.rule,
+            "decided_at": match.decided_at,
+        }
+        for match, name in rows
+    }
+
+
+def read_entries(session: Session, subjects: Sequence[Subject]) -> dict[Subject, list[Standing]]:
+    """Each subject's entries, with those of the callback that it asks for."""
+    callbacks: dict[int, list[Subject]] = defaultdict(list)
+    for member in session.scalars(
+        sa.select(CallbackMember).where(
+            _among(CallbackMember.subject_kind, CallbackMember.subject_id, subjects)
+        )
+    ):
+        callbacks[member.callback_id].append((member.subject_kind, member.subject_id))
+    wanted = [*subjects, *(("callback", each) for each in callbacks)]
+    found: dict[Subject, list[Standing]] = defaultdict(list)
+    for standing in _standing(session, _among(Entry.subject_kind, Entry.subject_id, wanted)):
+        entry = standing.entry
+        mine = [(entry.subject_kind, entry.subject_id)]
+        for subject in callbacks[entry.subject_id] if entry.subject_kind == "callback" else mine:
+            found[subject].append(standing)
+    return found
+
+
+def read_entries_where(
+    session: Session, condition: sa.ColumnElement[bool], limit: int
+) -> list[Standing]:
+    """Entries that meet `condition`, the newest first."""
+    return list(_standing(session, condition, limit))
+
+
+def read_attempts(session: Session, entry_ids: Iterable[int]) -> dict[int, list[dict[str, Any]]]:
+    """The attempts at these entries, in order."""
+    found: dict[int, list[dict[str, Any]]] = defaultdict(list)
+    query = sa.select(Attempt).where(Attempt.entry_id.in_(set(entry_ids))).order_by(Attempt.id)
+    for attempt in session.scalars(query):
+        found[attempt.entry_id].append(
+            {
+                "at": attempt.started_at,
+                "duration_ms": attempt.duration_ms,
+                "action": attempt.action,
+                "outcome": attempt.outcome,
+                "http_status": attempt.http_status,
+                "version": attempt.version,
+                "error": attempt.error,
+            }
+        )
+    return found
+
+
+def _standing(
+    session: Session, condition: sa.ColumnElement[bool], limit: int | None = None
+) -> Iterable[Standing]:
+    query = (
+        sa.select(Entry, OutboxRow, Connection.state, Connection.paused_reason)
+        .outerjoin(OutboxRow, OutboxRow.entry_id == Entry.id)
+        .outerjoin(Connection, Connection.id == OutboxRow.connection_id)
+        .where(condition)
+        .order_by(Entry.id.desc() if limit else Entry.id)
+        .limit(limit)
+    )
+    for entry, row, state, reason in session.execute(query):
+        is_paused = state is ConnectionState.PAUSED
+        yield Standing(entry, row, (reason or "by a person") if is_paused else None)
+
+
+def _among(kind: Any, key: Any, subjects: Sequence[Subject]) -> sa.ColumnElement[bool]:
+    by_kind: dict[str, set[int]] = defaultdict(set)
+    for name, number in subjects:
+        by_kind[name].add(number)
+    return sa.or_(
+        sa.false(), *(sa.and_(kind == name, key.in_(ids)) for name, ids in by_kind.items())
+    )

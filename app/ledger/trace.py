@@ -1,0 +1,100 @@
+"""Whole stories: from a note back to its webhooks, from a webhook forward to the note. Reads only.
+
+As in listings, everything comes as dicts that JSON takes, but for datetimes.
+"""
+
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from ..models import Call, Conversation, Decision, Event, SubjectKind, Transcript
+from .listings import Told, tell_calls, tell_texts
+
+
+def tell_call(session: Session, call_uuid: str, clinic_id: int | None = None) -> list[Told]:
+    """The whole story of each call that had this callUuid, in order; empty if there was none."""
+    query = (
+        sa.select(Call).where(Call.call_uuid == call_uuid).order_by(Call.clinic_id, Call.ordinal)
+    )
+    if clinic_id is not None:
+        query = query.where(Call.clinic_id == clinic_id)
+    calls = session.scalars(query).all()
+    told = tell_calls(session, calls, whole=True)
+    for call, each in zip(calls, told, strict=True):
+        last = max((n.started_at for n in calls if n.clinic_id == call.clinic_id), default=None)
+        each["summary"] = call.summary
+        each["evidence"] = call.summary.get("evidence", [])
+        each["missing"] = call.summary.get("missing", [])
+        each["events"] = _events(session, call, last)
+        each["decisions"] = _decisions(session, call.clinic_id, "call", call.call_uuid)
+    return told
+
+
+def tell_conversation(session: Session, key: str, clinic_id: int | None = None) -> list[Told]:
+    """The whole story of each window of this conversationID, in order."""
+    query = (
+        sa.select(Transcript)
+        .join(Conversation, Conversation.id == Transcript.conversation_id)
+        .where(Conversation.conversation_key == key)
+        .order_by(Transcript.clinic_id, Transcript.starts_at, Transcript.id)
+    )
+    if clinic_id is not None:
+        query = query.where(Transcript.clinic_id == clinic_id)
+    transcripts = session.scalars(query).all()
+    told = tell_texts(session, transcripts, whole=True)
+    for transcript, each in zip(transcripts, told, strict=True):
+        messages = transcript.summary.get("messages", [])
+        each["messages"] = messages
+        ids = [one for message in messages for one in (message["event_id"], *message["repeats"])]
+        events = session.scalars(sa.select(Event).where(Event.id.in_(ids)).order_by(Event.id))
+        each["events"] = [tell_event(event) for event in events]
+    return told
+
+
+def tell_event(event: Event) -> Told:
+    """An event with what was read out of it, without its raw bytes."""
+    return {
+        "id": event.id,
+        "clinic": event.clinic_id,
+        "at": event.received_at,
+        "type": event.event_type,
+        "status": event.status.value,
+        "reason": event.reason,
+        "subject": event.subject_kind.value if event.subject_kind else None,
+        "key": event.subject_key,
+        "fields": dict(event.fields),
+    }
+
+
+def _events(session: Session, call: Call, last_started_at: datetime | None) -> list[Told]:
+    query = sa.select(Event).where(
+        Event.clinic_id == call.clinic_id,
+        Event.subject_kind == SubjectKind.CALL,
+        Event.subject_key == call.call_uuid,
+        Event.received_at >= call.started_at,
+    )
+    if call.started_at != last_started_at and call.summary:
+        ended = datetime.fromisoformat(call.summary["last_event_at"])
+        query = query.where(Event.received_at <= ended)
+    return [
+        tell_event(event) for event in session.scalars(query.order_by(Event.received_at, Event.id))
+    ]
+
+
+def _decisions(session: Session, clinic_id: int, kind: str, key: str) -> list[Told]:
+    query = sa.select(Decision).where(
+        Decision.clinic_id == clinic_id,
+        Decision.subject_kind == kind,
+        Decision.subject_key == key,
+    )
+    return [
+        {
+            "at": each.made_at,
+            "by": each.made_by,
+            "kind": each.kind,
+            "value": dict(each.value),
+            "why": each.why,
+        }
+        for each in session.scalars(query.order_by(Decision.id))
+    ]
