@@ -49,6 +49,7 @@ CHAPTERS: dict[str, dict[str, Listing]] = {
     },
     "See what happened and mend it": {
         "calls": Listing("calls", "List, show and correct calls."),
+        "conversations": Listing("conversations", "List and show conversations by text."),
         "events": Listing("events", "List, show and replay webhooks as they came."),
         "entries": Listing("entries", "List and show what is written to the PMS; retry it."),
     },

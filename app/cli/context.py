@@ -1,5 +1,6 @@
 """What every command needs: the runtime it works on, and the clinic that was named."""
 
+import getpass
 from collections.abc import Callable
 from typing import Concatenate, ParamSpec, TypeVar
 
@@ -39,6 +40,19 @@ def find_runtime(context: click.Context) -> Runtime:
         root.obj = Runtime.from_settings(load_settings())
         root.call_on_close(root.obj.close)
     return root.obj
+
+
+def who() -> str:
+    """Who is at this machine, for what people decide."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "somebody"
+
+
+def find_clinic_id(session: Session, named: str | None) -> int | None:
+    """The id of the clinic that was named, if one was. Raises InputError as `get_clinic` does."""
+    return None if named is None else get_clinic(session, named).id
 
 
 def get_clinic(session: Session, named: str) -> Clinic:

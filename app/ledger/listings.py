@@ -28,7 +28,14 @@ from ..models import (
 )
 from ..telephony.calls import CallSummary, summary_from_json
 from .compose import call_title
-from .rows import Standing, read_attempts, read_clinics, read_entries, read_matches
+from .rows import (
+    Standing,
+    read_attempts,
+    read_clinics,
+    read_entries,
+    read_entries_where,
+    read_matches,
+)
 from .standing import dispose
 
 Told = dict[str, Any]
@@ -73,6 +80,40 @@ def list_conversations(
     if show in SHOWN:
         query = query.where(_has_entry("transcript", Transcript.id, SHOWN[show]))
     return tell_texts(session, session.scalars(query.limit(limit)).all())
+
+
+def list_entries(
+    session: Session, clinic_id: int | None = None, state: str | None = None, limit: int = 50
+) -> list[Told]:
+    """Entries, the newest first."""
+    conditions: list[sa.ColumnElement[bool]] = [sa.true()]
+    if clinic_id is not None:
+        conditions.append(Entry.clinic_id == clinic_id)
+    if state is not None:
+        conditions.append(Entry.state == EntryState(state))
+    found = read_entries_where(session, sa.and_(*conditions), limit)
+    rules = _match_rules(session, found)
+    now = utc_now()
+    return [tell_entry(each, rules.get(each.entry.id), now) for each in found]
+
+
+def show_entry_story(session: Session, entry_id: int) -> Told | None:
+    """One entry with its text and every try to write it; None if there is no such entry."""
+    found = read_entries_where(session, Entry.id == entry_id, 1)
+    if not found:
+        return None
+    rule = _match_rules(session, found).get(entry_id)
+    return _tell_entry(found[0], rule, utc_now(), read_attempts(session, [entry_id]), True)
+
+
+def _match_rules(session: Session, found: Sequence[Standing]) -> dict[int, str]:
+    subjects = [(each.entry.subject_kind, each.entry.subject_id) for each in found]
+    matches = read_matches(session, subjects)
+    return {
+        each.entry.id: matches[subject]["rule"]
+        for each, subject in zip(found, subjects, strict=True)
+        if subject in matches
+    }
 
 
 def count_backlog(session: Session) -> dict[str, int]:
