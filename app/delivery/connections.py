@@ -16,7 +16,7 @@ from ..db import Database
 from ..errors import ConfigError, InputError
 from ..http import Http
 from ..ledger.reconcile import NO_CONNECTION, find_connection_in_use
-from ..models import Connection, ConnectionState, Entry, EntryState, OutboxRow, Pace
+from ..models import Connection, ConnectionState, Entry, EntryState, OutboxRow, Pace, SyncState
 from ..runtime import Runtime
 from ..vault import Vault
 from .outbox import enqueue_all_due
@@ -37,7 +37,7 @@ def open_connection(
     """Make this the clinic's account in place of the former one, and have what is owed written.
 
     `since` (UTC) leaves alone what happened before. Opening the same account anew, say with
-    another token, takes over what was written to it. Raises InputError for an unknown connector,
+    another token, takes over what was written to it and how far it was synced. Raises InputError for an unknown connector,
     ConfigError naming every setting that is unknown, missing or wrong. Does not commit.
     """
     validate_connection(runtime.http, connector_name, settings, secrets)
@@ -59,11 +59,12 @@ def open_connection(
     session.add(connection)
     session.flush()
     if former and _is_same_account(former, connection):
-        session.execute(
-            sa.update(Entry)
-            .where(Entry.connection_id == former.id)
-            .values(connection_id=connection.id)
-        )
+        for kind in (Entry, SyncState):
+            session.execute(
+                sa.update(kind)
+                .where(kind.connection_id == former.id)
+                .values(connection_id=connection.id)
+            )
     enqueue_all_due(session, runtime.db, connection)
     return connection
 

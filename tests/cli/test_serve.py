@@ -27,6 +27,10 @@ RINGNOTE = str(Path(sys.executable).with_name("ringnote"))
 
 @pytest.fixture
 def environ(database_url, tmp_path) -> dict[str, str]:
+    return make_environ(database_url, tmp_path)
+
+
+def make_environ(database_url: str, tmp_path: Path) -> dict[str, str]:
     return {
         **{name: each for name, each in os.environ.items() if not name.startswith("RINGNOTE_")},
         "RINGNOTE_DATABASE_URL": database_url,
@@ -165,8 +169,8 @@ def test_keys_are_looked_for_before_anything_is_served(environ, db, tmp_path):
     assert wanted in ran.stderr
 
 
-def test_a_database_without_tables_is_refused_until_it_is_migrated(environ, empty_database_url):
-    environ["RINGNOTE_DATABASE_URL"] = empty_database_url
+def test_a_database_without_tables_is_refused_until_it_is_migrated(empty_database_url, tmp_path):
+    environ = make_environ(empty_database_url, tmp_path)
 
     refused = run(environ, "serve", "--port", "0")
     first = json.loads(run(environ, "migrate", "--json").stdout)

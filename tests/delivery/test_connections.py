@@ -15,7 +15,15 @@ from ringnote.delivery.connections import (
 )
 from ringnote.delivery.outbox import claim
 from ringnote.errors import ConfigError, InputError
-from ringnote.models import Connection, ConnectionState, Entry, EntryState, OutboxRow, Pace
+from ringnote.models import (
+    Connection,
+    ConnectionState,
+    Entry,
+    EntryState,
+    OutboxRow,
+    Pace,
+    SyncState,
+)
 from ringnote.runtime import Runtime
 
 from factories import make_clinic, make_connection, make_entry
@@ -120,6 +128,17 @@ def test_the_same_account_with_another_token_goes_on_with_what_was_written(runti
 
     assert get_entry(runtime, entry_id).connection_id == connection.id
     assert [row.connection_id for row in rows(runtime)] == [connection.id]
+
+
+def test_the_same_account_with_another_token_goes_on_syncing_where_it_stood(runtime, clinic):
+    former = opened(runtime, clinic)
+    with runtime.db.transaction() as session:
+        session.add(SyncState(connection_id=former.id, cursor={"updated_since": "then"}))
+
+    connection = opened(runtime, clinic, key="another")
+
+    with runtime.db.reading() as session:
+        assert session.get(SyncState, connection.id).cursor == {"updated_since": "then"}
 
 
 def test_another_account_leaves_what_was_written_to_the_former_one(runtime, clinic):

@@ -116,6 +116,27 @@ def test_a_webhook_that_names_another_clinic_is_kept_in_quarantine(db, url, toke
     assert len(events(db)) == 1
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        hangup(callUuid="u" * 60_000),
+        hangup(callerIdName="nul \x00 in it"),
+        hangup(eventType="\x00" * 9),
+        '{"eventType":"inboundMessage","containerID":"123456","conversationID":"c\\u0000",'
+        '"messageText":"\\ud83d \\u0000"}',
+        '[{"eventType":1}]',
+        "9" * 5000,
+        "[" * 60_000,
+    ],
+    ids=["long id", "nul", "nul type", "surrogate", "list", "number", "deep"],
+)
+def test_whatever_comes_can_be_kept(db, url, token, body):
+    answer = requests.post(f"{url}/webhooks/{token}", data=body.encode(), timeout=10)
+
+    assert answer.status_code == 200
+    assert [event.body for event in events(db)] == [body.encode()]
+
+
 def test_an_empty_body_is_kept_in_quarantine(db, url, token):
     answer = requests.post(f"{url}/webhooks/{token}", data=b"", timeout=10)
 
