@@ -37,8 +37,9 @@ def open_connection(
     """Make this the clinic's account in place of the former one, and have what is owed written.
 
     `since` (UTC) leaves alone what happened before. Opening the same account anew, say with
-    another token, takes over what was written to it and how far it was synced. Raises InputError for an unknown connector,
-    ConfigError naming every setting that is unknown, missing or wrong. Does not commit.
+    another token, takes over what was written to it and how far it was synced. Raises InputError
+    for an unknown connector, ConfigError naming every setting that is unknown, missing or wrong.
+    Does not commit.
     """
     validate_connection(runtime.http, connector_name, settings, secrets)
     connection = Connection(
