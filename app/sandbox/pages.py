@@ -5,10 +5,8 @@ JSON, through which tests switch them.
 """
 
 import hashlib
-import ipaddress
 from datetime import datetime
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 from flask import (
     Blueprint,
@@ -18,11 +16,14 @@ from flask import (
     redirect,
     render_template,
     request,
+    send_from_directory,
     url_for,
 )
 from pydantic import BaseModel, ConfigDict, Field
 from werkzeug.wrappers import Response as AnyResponse
 
+from ..web.assets import SHARED
+from ..web.door import is_at_this_machine
 from .bodies import read_body
 from .faults import Fault, FaultKind, Faults
 from .file import Refused
@@ -87,6 +88,10 @@ def make_pages(store: Store, faults: Faults) -> Blueprint:
     @pages.context_processor
     def in_force() -> dict[str, Any]:
         return {"active_faults": faults.active()}
+
+    @pages.get("/shared/<path:filename>")
+    def shared(filename: str) -> Response:
+        return send_from_directory(SHARED, filename)
 
     _add_client_pages(pages, store)
     _add_fault_pages(pages, faults)
@@ -201,23 +206,14 @@ def _fragment(template: str, **values: Any) -> Response:
 
 
 def _this_machine_alone() -> None:
-    host = urlsplit(f"//{request.host}").hostname or ""
+    if not is_at_this_machine(request):
+        raise Refused(
+            403, "forbidden", "these pages answer this machine alone, as localhost or 127.0.0.1"
+        )
+    # A foreign web page must not switch faults by posting a form.
     origin = request.headers.get("Origin")
-    is_forwarded = {"Forwarded", "X-Forwarded-For"} & set(request.headers.keys())
-    if is_forwarded or not _is_loopback(request.remote_addr or ""):
-        raise Refused(403, "forbidden", "these pages answer this machine alone")
-    # A foreign web page must not reach them through a name of its own, or by posting a form.
-    if host != "localhost" and not _is_loopback(host):
-        raise Refused(403, "forbidden", "open these pages as localhost or 127.0.0.1")
     if origin and f"{origin}/" != request.host_url:
         raise Refused(403, "forbidden", "this came from another site")
-
-
-def _is_loopback(address: str) -> bool:
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return False
 
 
 def _initials(name: str) -> str:
