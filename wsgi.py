@@ -7,6 +7,7 @@ works off what came: that is for `ringnote worker`, in processes of its own.
 from pathlib import Path
 
 from flask import Config
+
 from ringnote import create_app, create_receiver
 from ringnote.logs import configure_logs
 from ringnote.runtime import Runtime

@@ -2,6 +2,7 @@
 
 import sqlalchemy as sa
 from alembic import context
+
 from ringnote.db import UtcDateTime
 from ringnote.models import Base
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import psycopg
 import pytest
 from cryptography.fernet import Fernet
-from postgres import NoPostgresError, postgres
 from psycopg import sql
 
+from postgres import NoPostgresError, postgres
 from ringnote import schema
 from ringnote.db import Database
 from ringnote.runtime import Runtime

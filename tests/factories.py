@@ -3,6 +3,7 @@
 import itertools
 
 from cryptography.fernet import Fernet
+
 from ringnote.clock import utc_now
 from ringnote.db import Database
 from ringnote.ledger.policy import DEFAULT_RULES

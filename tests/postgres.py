@@ -1,4 +1,4 @@
-"""A real PostgreSQL of our own, for tests and benchmarks: from Debian's packages, else from a wheel."""
+"""A real PostgreSQL of our own, for tests and benchmarks: Debian's, else one out of a wheel."""
 
 import contextlib
 import os
@@ -52,11 +52,8 @@ def postgres(*, quick: bool = True) -> Iterator[str]:
         data.mkdir(mode=0o700)
         if user is not None:
             os.chown(data, user, -1)
-        _run(
-            [binaries / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8"]
-            + ["--locale=C", "--no-sync"],
-            user,
-        )
+        options = ["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]
+        _run([binaries / "initdb", "-D", data, *options], user)
         port = _free_port()
         command = [binaries / "postgres", "-D", data, "-p", str(port), "-h", "127.0.0.1"]
         command += ["-k", "", "-c", "max_connections=200", *(QUICK if quick else ())]

@@ -7,13 +7,13 @@ from urllib.parse import urlencode
 
 import flask
 import pytest
+
+from factories import make_clinic
 from ringnote import Ringnote, create_app, create_receiver
 from ringnote.clock import utc_now
 from ringnote.errors import ConfigError
 from ringnote.runtime import Runtime
 from ringnote.telephony.tokens import issue_webhook_token
-
-from factories import make_clinic
 
 ROOT = Path(__file__).parent.parent
 

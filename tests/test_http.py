@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 import requests
-import ringnote.http
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+
+import ringnote.http
 from ringnote.errors import (
     ConnectorError,
     CredentialsRejected,

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from ringnote.errors import ConfigError
 from ringnote.settings import from_config, kept_secret, load_settings
 

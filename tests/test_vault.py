@@ -2,6 +2,7 @@
 
 import pytest
 from cryptography.fernet import Fernet
+
 from ringnote.errors import ConfigError
 from ringnote.settings import load_settings
 from ringnote.vault import Vault

@@ -10,9 +10,8 @@ from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
-from factories import make_client, make_clinic
-from stories import CALLER, Phone, entries
 
+from factories import make_client, make_clinic
 from ringnote.clock import utc_now
 from ringnote.delivery.connections import open_connection
 from ringnote.models import Entry, EntryState, OutboxRow
@@ -21,6 +20,7 @@ from ringnote.sandbox.pms import create_pms
 from ringnote.sandbox.server import Server
 from ringnote.sandbox.store import Store
 from ringnote.worker import Worker
+from stories import CALLER, Phone, entries
 
 TOKEN = "a-token-of-the-pretend-pms"
 

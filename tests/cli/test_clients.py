@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+
+from factories import make_client, make_clinic, make_connection
+from fakes import MemoryConnector
 from ringnote.cli import clients as commands
 from ringnote.cli.clients import clients
 from ringnote.connectors.base import ClientPage, PmsClient
@@ -17,9 +20,6 @@ from ringnote.sandbox.people import invent_clients
 from ringnote.sandbox.pms import create_pms
 from ringnote.sandbox.server import Server
 from ringnote.sandbox.store import Store
-
-from factories import make_client, make_clinic, make_connection
-from fakes import MemoryConnector
 
 ONE = "+12125550142"
 

@@ -4,6 +4,8 @@ import json
 
 import pytest
 from click.testing import CliRunner, Result
+
+from factories import make_clinic, make_entry
 from ringnote.cli import main
 from ringnote.clock import utc_now
 from ringnote.delivery.connections import find_connection
@@ -13,8 +15,6 @@ from ringnote.sandbox.pms import create_pms
 from ringnote.sandbox.server import Server
 from ringnote.sandbox.store import Store
 from ringnote.telephony.tokens import issue_webhook_token
-
-from factories import make_clinic, make_entry
 
 TOKEN = "the-token-0142"
 

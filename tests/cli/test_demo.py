@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import requests
+
 from ringnote.sandbox.store import Store
 
 COMMAND = [sys.executable, "-c", "from ringnote.cli import main; main()", "demo"]

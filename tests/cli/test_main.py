@@ -7,11 +7,12 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import CliRunner
+from sqlalchemy.exc import OperationalError
+
 from ringnote.cli import CHAPTERS, COMMANDS, main
 from ringnote.db import Database
 from ringnote.errors import ConfigError
 from ringnote.runtime import Runtime
-from sqlalchemy.exc import OperationalError
 
 RINGNOTE = str(Path(sys.executable).with_name("ringnote"))
 

@@ -6,12 +6,12 @@ from datetime import datetime
 import pytest
 import sqlalchemy as sa
 from click.testing import CliRunner, Result
+
+from factories import make_client, make_clinic, make_settled_call
 from ringnote.cli.numbers import numbers
 from ringnote.errors import InputError
 from ringnote.models import Clinic, Decision, DueMark
 from ringnote.runtime import Runtime
-
-from factories import make_client, make_clinic, make_settled_call
 
 ONE = "+12125550142"
 

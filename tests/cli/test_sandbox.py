@@ -8,6 +8,8 @@ import pytest
 import requests
 import sqlalchemy as sa
 from click.testing import CliRunner
+
+from factories import make_client, make_clinic
 from ringnote import create_receiver
 from ringnote.cli import main
 from ringnote.cli.sandbox import phone_system, webhook_address
@@ -16,8 +18,6 @@ from ringnote.runtime import Runtime
 from ringnote.sandbox.people import invent_number
 from ringnote.sandbox.server import Server
 from ringnote.sandbox.store import Store
-
-from factories import make_client, make_clinic
 
 COMMAND = [sys.executable, "-c", "from ringnote.cli import main; main()"]
 

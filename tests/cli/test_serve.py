@@ -15,12 +15,12 @@ import pytest
 import requests
 import sqlalchemy as sa
 from cryptography.fernet import Fernet
+
+from factories import make_clinic
 from ringnote.clock import utc_now
 from ringnote.db import Database
 from ringnote.models import Call, Event
 from ringnote.telephony.tokens import issue_webhook_token
-
-from factories import make_clinic
 
 RINGNOTE = str(Path(sys.executable).with_name("ringnote"))
 

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 import pytest
+
 from ringnote.connectors.base import (
     Connector,
     Kind,

@@ -1,6 +1,8 @@
 from collections.abc import Iterable, Iterator
 
 import pytest
+from connectors.contract import ConnectorContract, Kept
+
 from ringnote.connectors import CONNECTORS
 from ringnote.connectors.base import Connector, Kind
 from ringnote.connectors.sandbox import SandboxConnector
@@ -10,8 +12,6 @@ from ringnote.sandbox.faults import Fault, Faults
 from ringnote.sandbox.pms import create_pms
 from ringnote.sandbox.server import Server
 from ringnote.sandbox.store import Store
-
-from connectors.contract import ConnectorContract, Kept
 
 
 class SandboxPms:

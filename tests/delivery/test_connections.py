@@ -4,6 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
+
+from factories import make_clinic, make_connection, make_entry
 from ringnote.clock import utc_now
 from ringnote.delivery.connections import (
     connector_for,
@@ -25,8 +27,6 @@ from ringnote.models import (
     SyncState,
 )
 from ringnote.runtime import Runtime
-
-from factories import make_clinic, make_connection, make_entry
 
 HERE, THERE = "http://127.0.0.1:9", "http://127.0.0.1:10"
 NOW = utc_now()

@@ -5,9 +5,9 @@ from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
+
 from factories import make_clinic, make_connection, make_entry
 from fakes import MemoryConnector
-
 from ringnote.clock import utc_now
 from ringnote.delivery import outbox
 from ringnote.delivery.deliver import deliver

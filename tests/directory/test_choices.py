@@ -4,6 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 import sqlalchemy as sa
+
+from factories import make_client, make_clinic, make_settled_call
 from ringnote.connectors.base import PmsClient
 from ringnote.db import Database
 from ringnote.directory.choices import Chosen, ignore_number, map_number
@@ -11,8 +13,6 @@ from ringnote.directory.clients import store_clients
 from ringnote.directory.match import Decided, match_number
 from ringnote.errors import InputError
 from ringnote.models import Clinic, Decision, DueMark, NumberRule
-
-from factories import make_client, make_clinic, make_settled_call
 
 NOW = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)
 ONE = "+12125550142"

@@ -4,12 +4,12 @@ from datetime import UTC, datetime
 
 import pytest
 import sqlalchemy as sa
+
+from factories import make_clinic
 from ringnote.connectors.base import Phone, PmsClient
 from ringnote.db import Database
 from ringnote.directory.clients import Tally, store_clients
 from ringnote.models import Client, ClientNumber, Clinic
-
-from factories import make_clinic
 
 NOW = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)
 ONE, TWO = "+12125550142", "+12125550143"

@@ -1,6 +1,7 @@
 """Which column of a client list is what."""
 
 import pytest
+
 from ringnote.directory.csv_columns import find_columns
 from ringnote.errors import InputError
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+
+from factories import make_clinic
 from ringnote.db import Database
 from ringnote.directory.csv_import import (
     BATCH_ROWS,
@@ -17,8 +19,6 @@ from ringnote.directory.csv_import import (
 from ringnote.directory.csv_text import Rejection
 from ringnote.errors import InputError
 from ringnote.models import Client, ClientNumber, Clinic
-
-from factories import make_clinic
 
 NOW = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)
 Write = Callable[[str], Path]

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from ringnote.directory.csv_text import (
     MAX_LINE,
     MAX_ROW_LINES,

@@ -5,6 +5,9 @@ from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
+
+from factories import make_client, make_clinic, make_settled_call
+from fakes import MemoryConnector
 from ringnote.clock import utc_now
 from ringnote.connectors.base import Connector, Phone, PmsClient
 from ringnote.db import Database
@@ -17,9 +20,6 @@ from ringnote.errors import (
     Temporary,
 )
 from ringnote.models import Client, Clinic, DueMark, Lookup
-
-from factories import make_client, make_clinic, make_settled_call
-from fakes import MemoryConnector
 
 ONE = "+12125550142"
 

@@ -5,13 +5,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
+from factories import make_clinic
 from ringnote.connectors.base import Phone, PmsClient
 from ringnote.db import Database
 from ringnote.directory.clients import store_clients
 from ringnote.directory.match import Decided, Owner, Ruling, decide, match_number
 from ringnote.models import Clinic, NumberRule
-
-from factories import make_clinic
 
 NOW = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)
 NUMBER, NATIONAL = "+12125550142", "2125550142"

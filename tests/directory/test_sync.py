@@ -5,6 +5,9 @@ from dataclasses import replace
 
 import pytest
 import sqlalchemy as sa
+
+from factories import make_clinic, make_connection, make_settled_call
+from fakes import MemoryConnector
 from ringnote.clock import utc_now
 from ringnote.connectors.base import ClientPage, Phone, PmsClient
 from ringnote.db import Database
@@ -12,9 +15,6 @@ from ringnote.directory import sync
 from ringnote.directory.sync import SyncResult, sync_clients
 from ringnote.errors import InputError, Temporary
 from ringnote.models import Client, Clinic, DueMark, SyncState
-
-from factories import make_clinic, make_connection, make_settled_call
-from fakes import MemoryConnector
 
 ONE = "+12125550142"
 

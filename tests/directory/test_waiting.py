@@ -2,11 +2,11 @@
 
 import pytest
 import sqlalchemy as sa
+
+from factories import make_client, make_clinic, make_settled_call, make_settled_text
 from ringnote.db import Database
 from ringnote.directory.waiting import list_unmatched, mark_waiting
 from ringnote.models import Clinic, DueMark
-
-from factories import make_client, make_clinic, make_settled_call, make_settled_text
 
 ONE, TWO = "+12125550142", "+12125550143"
 

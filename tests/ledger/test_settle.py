@@ -6,9 +6,8 @@ from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
-from factories import make_client, make_clinic, make_connection
-from stories import CALLER, Phone, callbacks, calls, entries, marks, settle, transcripts
 
+from factories import make_client, make_clinic, make_connection
 from ringnote.clock import utc_now
 from ringnote.directory.choices import ignore_number, map_number
 from ringnote.ledger.settle import settle_due
@@ -24,6 +23,7 @@ from ringnote.models import (
     SubjectKind,
 )
 from ringnote.telephony.marks import mark_due
+from stories import CALLER, Phone, callbacks, calls, entries, marks, settle, transcripts
 
 
 @pytest.fixture

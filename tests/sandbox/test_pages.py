@@ -5,6 +5,7 @@ from html import unescape
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+
 from ringnote.sandbox.faults import Fault, FaultKind, Faults
 from ringnote.sandbox.people import invent_clients
 from ringnote.sandbox.pms import create_pms

@@ -4,6 +4,7 @@ from itertools import islice
 from urllib.parse import parse_qsl
 
 import pytest
+
 from ringnote.sandbox.people import OWN_LINE, Caller, callers_among, invent_clients
 from ringnote.sandbox.phones import FORM, Office, PhoneSystem, PlannedCall, Webhook
 

@@ -2,6 +2,7 @@ import threading
 from itertools import islice
 
 from flask import Flask, request
+
 from ringnote.sandbox.people import callers_among, invent_clients
 from ringnote.sandbox.phones import Office, PhoneSystem, PlannedCall, Webhook
 from ringnote.sandbox.play import play

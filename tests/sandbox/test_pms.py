@@ -2,6 +2,7 @@ from collections.abc import Iterator
 
 import pytest
 import requests
+
 from ringnote.sandbox.clients import is_same_number
 from ringnote.sandbox.pms import create_pms
 from ringnote.sandbox.server import Server

@@ -1,6 +1,7 @@
 import pytest
 import requests
 from flask import Flask, request
+
 from ringnote.errors import InputError
 from ringnote.sandbox.server import DROP_KEY, Server
 

@@ -3,6 +3,8 @@
 from datetime import timedelta
 
 import sqlalchemy as sa
+
+from factories import make_clinic
 from ringnote.clock import utc_now
 from ringnote.models import WebhookToken
 from ringnote.telephony.tokens import (
@@ -11,8 +13,6 @@ from ringnote.telephony.tokens import (
     rotate_webhook_token,
     webhook_url,
 )
-
-from factories import make_clinic
 
 NOW = utc_now()
 

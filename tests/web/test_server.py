@@ -5,9 +5,9 @@ import threading
 
 import pytest
 import requests
+
 from ringnote.errors import InputError
 from ringnote.web.server import Server
-
 from serving import served
 
 

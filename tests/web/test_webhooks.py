@@ -8,16 +8,16 @@ from urllib.parse import urlencode, urlsplit
 import pytest
 import requests
 import sqlalchemy as sa
+from structlog.testing import capture_logs
+
+from factories import make_clinic
+from fakes import HeldClock
 from ringnote import create_receiver
 from ringnote.clock import utc_now
 from ringnote.db import Database
 from ringnote.models import DueMark, Event
 from ringnote.runtime import Runtime
 from ringnote.telephony.tokens import issue_webhook_token, rotate_webhook_token
-from structlog.testing import capture_logs
-
-from factories import make_clinic
-from fakes import HeldClock
 from serving import served
 
 LIMIT = 64 * 1024
