@@ -2,10 +2,9 @@
 
 import os
 import signal
-import threading
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import timedelta
 from itertools import islice
 from pathlib import Path
@@ -29,6 +28,7 @@ from ..sandbox.store import Store
 from ..telephony.tokens import issue_webhook_token, webhook_url
 from .context import get_clinic, pass_runtime
 from .output import emit, json_option, print_table, say
+from .worker import STOPPING, signals_held
 
 DEFAULT_BASE_URL = "http://127.0.0.1:8000"
 TOKEN_LIFE = timedelta(hours=12)
@@ -68,17 +68,15 @@ def sandbox(port: int, token: str, host: str, path: Path | None, clients: int) -
     if not token.strip() or not (token.isascii() and token.isprintable()):
         raise InputError("--token must be plain characters, at least one.")
     store = Store(path or ":memory:")
-    server = Server(create_pms(path or ":memory:", token, store=store), host=host, port=port)
-    if clients and not store.clients.count():
-        store.clients.add(invent_clients(clients))
-    stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    signal.signal(signal.SIGINT, lambda *_: stop.set())
-    with server:
-        click.echo(server.url)
-        say(f"The sandbox PMS holds {store.clients.count()} clients. Ctrl-C stops it.")
-        stop.wait()
-    store.close()
+    with closing(store), signals_held():
+        pms = create_pms(path or ":memory:", token, store=store)
+        server = Server(pms, host=host, port=port)
+        if clients and not store.clients.count():
+            store.clients.add(invent_clients(clients))
+        with server:
+            click.echo(server.url)
+            say(f"The sandbox PMS holds {store.clients.count()} clients. Ctrl-C stops it.")
+            signal.sigwait(STOPPING)
 
 
 @click.command()

@@ -32,18 +32,18 @@ def serve(runtime: Runtime, host: str, port: int, no_worker: bool) -> None:
     if not no_worker:
         # A missing key is told here, not when the first note is to be written.
         _ = runtime.vault
-    server = Server(create_app(runtime=runtime), host, port)
-    stop = threading.Event()
-    worker = None if no_worker else Worker(runtime)
-    failed = threading.Event()
-    threads = [
-        threading.Thread(target=_serve_until_end, args=(server, failed), name="ringnote-server")
-    ]
-    if worker:
-        threads.append(
-            threading.Thread(target=keep_working, args=(worker, stop), name="ringnote-worker")
-        )
+    stop, failed = threading.Event(), threading.Event()
+    # Held before the first thread begins, the server's own among them.
     with signals_held():
+        server = Server(create_app(runtime=runtime), host, port)
+        worker = None if no_worker else Worker(runtime)
+        threads = [
+            threading.Thread(target=_serve_until_end, args=(server, failed), name="ringnote-server")
+        ]
+        if worker:
+            threads.append(
+                threading.Thread(target=keep_working, args=(worker, stop), name="ringnote-worker")
+            )
         for thread in threads:
             thread.start()
         click.echo(f"Ringnote is at {server.url} (Ctrl-C ends it)")
