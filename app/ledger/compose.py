@@ -171,11 +171,7 @@ def _asked(call: CallSummary, voice: Voice) -> str:
 
 def _line(summary: CallSummary, voice: Voice) -> str:
     number = show_number(summary.line, summary.line, voice) if summary.line else ""
-    return (
-        f"{summary.line_name} ({number})"
-        if summary.line_name and number
-        else (summary.line_name or number)
-    )
+    return ", ".join(part for part in (summary.line_name, number) if part)
 
 
 def _people(legs: Sequence[Leg]) -> str:

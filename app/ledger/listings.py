@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from ..clock import utc_now
 from ..models import (
     Call,
+    CallbackMember,
     Clinic,
     Connection,
     ConnectionState,
@@ -64,7 +65,7 @@ def list_calls(
     if show == "open":
         query = query.where(Call.settled_at.is_(None))
     elif show in SHOWN:
-        query = query.where(_has_entry("call", Call.id, SHOWN[show]))
+        query = query.where(Call.id.in_(_with_entry("call", SHOWN[show])))
     return tell_calls(session, session.scalars(query).all())
 
 
@@ -78,7 +79,7 @@ def list_conversations(
     if clinic_id is not None:
         query = query.where(Transcript.clinic_id == clinic_id)
     if show in SHOWN:
-        query = query.where(_has_entry("transcript", Transcript.id, SHOWN[show]))
+        query = query.where(Transcript.id.in_(_with_entry("transcript", SHOWN[show])))
     return tell_texts(session, session.scalars(query.limit(limit)).all())
 
 
@@ -117,14 +118,17 @@ def _match_rules(session: Session, found: Sequence[Standing]) -> dict[int, str]:
 
 
 def count_backlog(session: Session) -> dict[str, int]:
-    """How much of everything stands where, over all clinics."""
+    """How much of everything stands where, over all clinics.
+
+    'waiting' and 'set_aside' count calls and windows, as their listings do.
+    """
     now = utc_now()
     counts = {
         "clinics": sa.select(sa.func.count()).select_from(Clinic),
         "due": sa.select(sa.func.count()).select_from(DueMark).where(DueMark.due_at <= now),
         "outbox": sa.select(sa.func.count()).select_from(OutboxRow),
-        "waiting": _count_entries(EntryState.WAITING),
-        "set_aside": _count_entries(EntryState.SET_ASIDE),
+        "waiting": _count_subjects(EntryState.WAITING),
+        "set_aside": _count_subjects(EntryState.SET_ASIDE),
         "quarantined": sa.select(sa.func.count())
         .select_from(Event)
         .where(Event.status == EventStatus.QUARANTINED),
@@ -280,11 +284,25 @@ def _in_words(disposition: str, filtered_by: str | None, entries: Sequence[Told]
     return next(str(each["standing"]) for each in entries if each["state"] == disposition)
 
 
-def _has_entry(kind: str, subject_id: Any, state: EntryState) -> sa.ColumnElement[bool]:
-    return sa.exists().where(
-        Entry.subject_kind == kind, Entry.subject_id == subject_id, Entry.state == state
+def _with_entry(kind: str, state: EntryState) -> sa.CompoundSelect[Any]:
+    """The ids of the calls or windows of which an entry, or their callback's, is in this state."""
+    own = sa.select(Entry.subject_id).where(Entry.subject_kind == kind, Entry.state == state)
+    callbacks = (
+        sa.select(CallbackMember.subject_id)
+        .join(
+            Entry,
+            sa.and_(
+                Entry.subject_kind == "callback", Entry.subject_id == CallbackMember.callback_id
+            ),
+        )
+        .where(CallbackMember.subject_kind == kind, Entry.state == state)
     )
+    return own.union(callbacks)
 
 
-def _count_entries(state: EntryState) -> sa.Select[int]:
-    return sa.select(sa.func.count()).select_from(Entry).where(Entry.state == state)
+def _count_subjects(state: EntryState) -> sa.Select[Any]:
+    of_each = (
+        sa.select(sa.func.count()).select_from(_with_entry(kind, state).subquery()).scalar_subquery()
+        for kind in ("call", "transcript")
+    )
+    return sa.select(sum(of_each, sa.literal(0)))
