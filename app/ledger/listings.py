@@ -14,7 +14,6 @@ from sqlalchemy.orm import Session
 from ..clock import utc_now
 from ..models import (
     Call,
-    CallbackMember,
     Clinic,
     Connection,
     ConnectionState,
@@ -36,6 +35,7 @@ from .rows import (
     read_entries,
     read_entries_where,
     read_matches,
+    with_entry,
 )
 from .standing import dispose
 
@@ -65,7 +65,7 @@ def list_calls(
     if show == "open":
         query = query.where(Call.settled_at.is_(None))
     elif show in SHOWN:
-        query = query.where(Call.id.in_(_with_entry("call", SHOWN[show])))
+        query = query.where(Call.id.in_(with_entry("call", SHOWN[show])))
     return tell_calls(session, session.scalars(query).all())
 
 
@@ -79,7 +79,7 @@ def list_conversations(
     if clinic_id is not None:
         query = query.where(Transcript.clinic_id == clinic_id)
     if show in SHOWN:
-        query = query.where(Transcript.id.in_(_with_entry("transcript", SHOWN[show])))
+        query = query.where(Transcript.id.in_(with_entry("transcript", SHOWN[show])))
     return tell_texts(session, session.scalars(query.limit(limit)).all())
 
 
@@ -284,25 +284,9 @@ def _in_words(disposition: str, filtered_by: str | None, entries: Sequence[Told]
     return next(str(each["standing"]) for each in entries if each["state"] == disposition)
 
 
-def _with_entry(kind: str, state: EntryState) -> sa.CompoundSelect[Any]:
-    """The ids of the calls or windows of which an entry, or their callback's, is in this state."""
-    own = sa.select(Entry.subject_id).where(Entry.subject_kind == kind, Entry.state == state)
-    callbacks = (
-        sa.select(CallbackMember.subject_id)
-        .join(
-            Entry,
-            sa.and_(
-                Entry.subject_kind == "callback", Entry.subject_id == CallbackMember.callback_id
-            ),
-        )
-        .where(CallbackMember.subject_kind == kind, Entry.state == state)
-    )
-    return own.union(callbacks)
-
-
 def _count_subjects(state: EntryState) -> sa.Select[Any]:
     of_each = (
-        sa.select(sa.func.count()).select_from(_with_entry(kind, state).subquery()).scalar_subquery()
+        sa.select(sa.func.count()).select_from(with_entry(kind, state).subquery()).scalar_subquery()
         for kind in ("call", "transcript")
     )
     return sa.select(sum(of_each, sa.literal(0)))

@@ -17,6 +17,7 @@ from ..models import (
     Connection,
     ConnectionState,
     Entry,
+    EntryState,
     Match,
     OutboxRow,
 )
@@ -116,6 +117,22 @@ def read_attempts(session: Session, entry_ids: Iterable[int]) -> dict[int, list[
             }
         )
     return found
+
+
+def with_entry(kind: str, state: EntryState) -> sa.CompoundSelect[Any]:
+    """The ids of the calls or windows of which an entry, or their callback's, is in this state."""
+    own = sa.select(Entry.subject_id).where(Entry.subject_kind == kind, Entry.state == state)
+    callbacks = (
+        sa.select(CallbackMember.subject_id)
+        .join(
+            Entry,
+            sa.and_(
+                Entry.subject_kind == "callback", Entry.subject_id == CallbackMember.callback_id
+            ),
+        )
+        .where(CallbackMember.subject_kind == kind, Entry.state == state)
+    )
+    return own.union(callbacks)
 
 
 def _standing(

@@ -94,7 +94,6 @@ def settles_at(facts: Sequence[Fact], grace: timedelta) -> datetime:
     """When a call of these facts is to be settled: what ended it, plus `grace` where a late answer
     may still come; four hours after its last event where no end was reported."""
     kinds = {fact.type for fact in facts}
-    last = max(fact.at for fact in facts)
     hangups = [fact for fact in facts if fact.type is EventType.HANGUP_CALL]
     if EventType.OUTBOUND_CALL in kinds:
         return min(fact.at for fact in facts if fact.type is EventType.OUTBOUND_CALL)
@@ -104,7 +103,7 @@ def settles_at(facts: Sequence[Fact], grace: timedelta) -> datetime:
     mails = [fact for fact in facts if fact.type is EventType.VOICEMAIL_HANGUP]
     if hangups or mails:
         return min(fact.at for fact in hangups + mails) + grace
-    return last + UNREPORTED_AFTER
+    return max(fact.at for fact in facts) + UNREPORTED_AFTER
 
 
 def fold_call(
@@ -130,7 +129,6 @@ def fold_call(
     did = _first(inbound, "did_number")
     line = read_number(did, grounds.region).e164 or did
     waited, talked = _spans(by_type, outcome)
-    hangups = by_type[EventType.HANGUP_CALL]
     return CallSummary(
         direction=direction,
         outcome=outcome,
@@ -146,7 +144,7 @@ def fold_call(
         legs=legs,
         started_at=ordered[0].at,
         last_event_at=ordered[-1].at,
-        ended_at=hangups[-1].at if hangups else None,
+        ended_at=max((fact.at for fact in by_type[EventType.HANGUP_CALL]), default=None),
         waited_seconds=waited,
         talked_seconds=talked,
         missing=_missing(by_type, direction),
