@@ -40,7 +40,7 @@ def compose_call(summary: CallSummary, voice: Voice) -> dict[str, Any]:
         + (f" ({summary.caller_name})" if summary.caller_name and not outbound else ""),
     ]
     if line := _line(summary, voice):
-        lines.append(f"{'From' if outbound else 'On'} line {line}")
+        lines.append(f"Line: {line}")
     if detail := _detail(summary):
         lines.append(detail)
     lines += [_sentence(f"Not reported by the phone system: {fact}") for fact in summary.missing]
