@@ -41,6 +41,7 @@ LOADERS = {"cli/__init__.py", "schema.py"}
 PURE = {
     "telephony/calls.py",
     "telephony/conversations.py",
+    "telephony/summaries.py",
     "ledger/policy.py",
     "ledger/compose.py",
     "delivery/retry.py",

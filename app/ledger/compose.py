@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo
 
 import phonenumbers
 
-from ..telephony.calls import CallSummary, Direction, Leg, Outcome, how_far
 from ..telephony.conversations import Window
+from ..telephony.summaries import CallSummary, Direction, Leg, Outcome, how_far
 
 CALL_TITLES = {
     Outcome.ANSWERED_THEN_VOICEMAIL: "Incoming call answered, then reached voicemail",

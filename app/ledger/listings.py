@@ -26,7 +26,7 @@ from ..models import (
     OutboxRow,
     Transcript,
 )
-from ..telephony.calls import CallSummary, summary_from_json
+from ..telephony.summaries import CallSummary, summary_from_json
 from .compose import call_title
 from .rows import (
     Standing,

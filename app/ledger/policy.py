@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ..telephony.calls import CallSummary, Direction, Outcome
+from ..telephony.summaries import CallSummary, Direction, Outcome
 
 InboundOutcome = Literal["answered", "answered_then_voicemail", "voicemail", "missed", "unknown"]
 

@@ -1,6 +1,7 @@
 """Settling one callUuid: its calls, their matches, their notes and their callback."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
@@ -19,17 +20,12 @@ from ..models import (
 )
 from ..numbers import NumberKind, read_number
 from ..runtime import Runtime
-from ..telephony.calls import (
-    CallSummary,
-    fold_call,
-    settles_at,
-    split_reused,
-    summary_from_json,
-    summary_to_json,
-)
-from ..telephony.facts import Correction, Fact, Grounds
+from ..telephony.calls import fold_call, settles_at, split_reused
+from ..telephony.facts import Correction, Fact
+from ..telephony.summaries import CallSummary, summary_from_json, summary_to_json
 from .callbacks import join_callback, leave_callback, list_asking
 from .compose import Voice, compose_call, compose_callback
+from .legs import become_leg, call_legs, read_leg_facts
 from .policy import CallWants, Rules, decide_call
 from .reconcile import Desired, reconcile
 from .subjects import (
@@ -69,15 +65,22 @@ def settle_call(
         if call.frozen_at:
             continue
         mine = _within(corrections, group, groups[ordinal:])
-        due_at = settles_at(group, grace)
-        _store(call, fold_call(group, mine, grounds))
+        whole = [*group, *read_leg_facts(session, call)]
+        due_at = settles_at(whole, grace)
+        summary = fold_call(whole, mine, grounds)
         # What settles at once must not wait for the clock of the machine that received it.
-        is_due = due_at <= max(now, group[-1].at)
-        if call.settled_at is None and not mine and not is_due:
+        is_due = bool(call.settled_at or mine) or due_at <= max(now, summary.last_event_at)
+        may_be_leg = is_due or bool(summary.answered_by)
+        if may_be_leg and (leg_of := become_leg(session, db, call, summary)):
+            is_due, part = True, f"a part of call {leg_of}, to which its events are counted"
+            summary = replace(summary, filtered_by=part)
+        _store(call, summary)
+        call_legs(session, db, call, summary)
+        if not is_due:
             again_at = due_at if again_at is None else min(again_at, due_at)
             continue
         call.settled_at = call.settled_at or now
-        _write(session, runtime, clinic, call, grounds, now)
+        _write(session, runtime, clinic, call, now)
     return again_at
 
 
@@ -86,7 +89,6 @@ def _write(
     runtime: Runtime,
     clinic: Clinic,
     call: Call,
-    grounds: Grounds,
     now: datetime,
 ) -> None:
     summary = summary_from_json(call.summary)

@@ -36,6 +36,10 @@ class Call(Base):
     filtered_by: Mapped[str | None]
     """The rule by which nothing is written, in words."""
     policy_version: Mapped[int | None]
+    leg_of: Mapped[Ref | None] = mapped_column(
+        sa.ForeignKey("ringnote_call.id", ondelete="SET NULL"), index=True
+    )
+    """The call that this is a transferred part of; its events are folded there."""
     frozen_at: Mapped[datetime | None]
     """Set when its raw events were purged: it is not folded again."""
 

@@ -1,77 +1,11 @@
 """What a call was: a pure fold over its facts. The outcome depends on the set of facts alone."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
-from typing import Any
 
 from ..numbers import Number, NumberKind, read_number
 from .facts import Correction, EventType, Fact, Grounds
-
-
-class Direction(StrEnum):
-    INBOUND = "inbound"
-    OUTBOUND = "outbound"
-    INTERNAL = "internal"
-
-
-class Outcome(StrEnum):
-    """How a call ended."""
-
-    ANSWERED = "answered"
-    ANSWERED_THEN_VOICEMAIL = "answered_then_voicemail"
-    VOICEMAIL = "voicemail"
-    MISSED = "missed"
-    PLACED = "placed"
-    """An outbound call: an attempt, of which no end is ever reported."""
-    UNKNOWN = "unknown"
-    """Its end was not reported (yet)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Leg:
-    """One extension's part in a call."""
-
-    extension: str
-    name: str = ""
-    has_rung: bool = False
-    has_answered: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class CallSummary:
-    """All that is known of one call. JSON-ready through `to_json` and `from_json`."""
-
-    direction: Direction
-    outcome: Outcome
-    evidence: tuple[str, ...]
-    """What the outcome rests on, in words."""
-    number: str
-    """The other party in E.164; '' where there is none to tell."""
-    number_raw: str
-    number_kind: NumberKind
-    caller_name: str
-    """For show: without `[V]` and the line's prefix."""
-    line: str
-    """E.164 of the clinic's line where readable, else as it came; '' if unknown."""
-    line_name: str
-    queues: tuple[str, ...]
-    ring_groups: tuple[str, ...]
-    legs: tuple[Leg, ...]
-    """Every extension that rang, answered or dialled, by extension."""
-    started_at: datetime
-    last_event_at: datetime
-    ended_at: datetime | None
-    waited_seconds: int | None
-    """About how long the caller waited; None where impossible or unknown."""
-    talked_seconds: int | None
-    missing: tuple[str, ...]
-    """Facts that the phone system should have reported and did not, in words."""
-    filtered_by: str | None
-    """Why nothing is written of it (internal, star code, emergency, own line), in words."""
-    corrected_by: str | None
-
+from .summaries import CallSummary, Direction, Leg, Outcome
 
 MAX_NUMBER = 64
 """Characters of what came in place of a number that are kept in the summary."""
@@ -115,11 +49,10 @@ def fold_call(
     legs = _legs(ordered)
     outbound = by_type[EventType.OUTBOUND_CALL]
     inbound = by_type[EventType.INBOUND_CALL]
-    raw = _first(ordered, "number_dialed") if outbound else _first(ordered, "caller_number")
-    number = read_number(raw, grounds.region)
+    number = _other_party(ordered, bool(outbound) and not inbound, grounds)
     direction = _direction(outbound, inbound, number)
     outcome, evidence = _outcome(by_type, direction)
-    corrected = max(corrections, key=lambda each: each.at, default=None)
+    corrected = max(corrections, key=lambda each: (each.at, each.outcome), default=None)
     if corrected and corrected.outcome == "internal":
         direction = Direction.INTERNAL
     elif corrected:
@@ -128,61 +61,30 @@ def fold_call(
         evidence = (f"corrected by {corrected.by}",)
     did = _first(inbound, "did_number")
     line = read_number(did, grounds.region).e164 or did
-    waited, talked = _spans(by_type, outcome)
+    hangups = by_type[EventType.HANGUP_CALL]
     return CallSummary(
         direction=direction,
         outcome=outcome,
         evidence=evidence,
         number=number.e164,
-        number_raw=raw[:MAX_NUMBER],
+        number_raw=number.raw[:MAX_NUMBER],
         number_kind=number.kind,
-        caller_name=_shown_name(ordered),
+        caller_name=_shown_name(inbound) or _shown_name(ordered),
         line=line,
         line_name=_first(inbound, "did_description"),
         queues=_all(ordered, "queue"),
         ring_groups=_all(ordered, "ring_group"),
         legs=legs,
+        has_beginning=bool(inbound),
         started_at=ordered[0].at,
         last_event_at=ordered[-1].at,
-        ended_at=max((fact.at for fact in by_type[EventType.HANGUP_CALL]), default=None),
-        waited_seconds=waited,
-        talked_seconds=talked,
+        ended_at=hangups[0].at if hangups else None,
+        waited_seconds=_waited(by_type, outcome),
+        talked_seconds=_between(by_type[EventType.EXTENSION_ANSWERED], hangups),
         missing=_missing(by_type, direction),
         filtered_by=_filtered(direction, number, grounds),
         corrected_by=corrected.by if corrected else None,
     )
-
-
-def how_far(summary: CallSummary) -> str:
-    """How far a caller got whom nobody answered, in words."""
-    steps = [f"in queue {queue}" for queue in summary.queues]
-    steps += [f"in ring group {group}" for group in summary.ring_groups]
-    rang = [leg.extension for leg in summary.legs if leg.has_rung]
-    if rang:
-        steps.append("rang " + (f"{', '.join(rang[:-1])} and {rang[-1]}" if rang[1:] else rang[0]))
-    return ", ".join(steps) or "before ringing"
-
-
-def summary_to_json(summary: CallSummary) -> dict[str, Any]:
-    """The summary as JSON takes it."""
-    found = asdict(summary)
-    for name in ("started_at", "last_event_at", "ended_at"):
-        found[name] = found[name].isoformat() if found[name] else None
-    return {key: list(value) if isinstance(value, tuple) else value for key, value in found.items()}
-
-
-def summary_from_json(found: Mapping[str, Any]) -> CallSummary:
-    """The summary back from JSON."""
-    values = dict(found)
-    for name in ("started_at", "last_event_at", "ended_at"):
-        values[name] = datetime.fromisoformat(values[name]) if values[name] else None
-    for name in ("evidence", "queues", "ring_groups", "missing"):
-        values[name] = tuple(values[name])
-    values["legs"] = tuple(Leg(**leg) for leg in values["legs"])
-    values["direction"] = Direction(values["direction"])
-    values["outcome"] = Outcome(values["outcome"])
-    values["number_kind"] = NumberKind(values["number_kind"])
-    return CallSummary(**values)
 
 
 def _stamp(fact: Fact) -> tuple[datetime, str]:
@@ -252,19 +154,41 @@ def _legs(ordered: Sequence[Fact]) -> tuple[Leg, ...]:
     return tuple(legs[key] for key in sorted(legs))
 
 
-def _spans(
-    by_type: Mapping[EventType, list[Fact]], outcome: Outcome
-) -> tuple[int | None, int | None]:
-    began = by_type[EventType.INBOUND_CALL]
-    answers, hangups = by_type[EventType.EXTENSION_ANSWERED], by_type[EventType.HANGUP_CALL]
-    until = answers or hangups
-    waited = (until[0].at - began[0].at).total_seconds() if began and until else None
-    talked = (hangups[-1].at - answers[0].at).total_seconds() if answers and hangups else None
-    return _positive(waited), _positive(talked)
+def _waited(by_type: Mapping[EventType, list[Fact]], outcome: Outcome) -> int | None:
+    began, answers = by_type[EventType.INBOUND_CALL], by_type[EventType.EXTENSION_ANSWERED]
+    if answers:
+        return _between(began, answers)
+    if outcome is Outcome.VOICEMAIL:
+        # How long a caller spoke to the voicemail is no waiting; when it began is not reported.
+        return None
+    return _between(began, by_type[EventType.HANGUP_CALL]) if outcome is Outcome.MISSED else None
 
 
-def _positive(seconds: float | None) -> int | None:
-    return None if seconds is None or seconds < 0 else round(seconds)
+def _between(begins: Sequence[Fact], ends: Sequence[Fact]) -> int | None:
+    """Seconds from the first to the first; None where that cannot be, as when they came late."""
+    seconds = (ends[0].at - begins[0].at).total_seconds() if begins and ends else -1
+    return None if seconds < 0 else round(seconds)
+
+
+def _other_party(ordered: Sequence[Fact], is_outbound: bool, grounds: Grounds) -> Number:
+    """Whom the clinic talked to: in a transfer, events name colleagues and own lines as caller."""
+    told = EventType.OUTBOUND_CALL if is_outbound else EventType.INBOUND_CALL
+    name = "number_dialed" if is_outbound else "caller_number"
+    found = {(fact.fields.get(name, ""), fact.type is not told) for fact in ordered}
+    numbers = [(read_number(raw, grounds.region), is_hearsay) for raw, is_hearsay in found]
+    return min(
+        (_doubt(number, grounds), is_hearsay, number.e164, number.raw, number)
+        for number, is_hearsay in numbers
+    )[-1]
+
+
+def _doubt(number: Number, grounds: Grounds) -> int:
+    """How little a number tells of who it was; 0 for a telephone that isn't the clinic's own."""
+    if not number.raw.strip():
+        return 5
+    if number.kind is NumberKind.PHONE:
+        return 3 if number.e164 in grounds.lines else 0
+    return {NumberKind.WITHHELD: 1, NumberKind.EXTENSION: 4}.get(number.kind, 2)
 
 
 def _filtered(direction: Direction, number: Number, grounds: Grounds) -> str | None:

@@ -45,12 +45,19 @@ def upgrade() -> None:
         sa.Column("settled_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("filtered_by", sa.Text(), nullable=True),
         sa.Column("policy_version", sa.Integer(), nullable=True),
+        sa.Column("leg_of", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("frozen_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(
             ["clinic_id"],
             ["ringnote_clinic.id"],
             name=op.f("fk_ringnote_call_clinic_id"),
             ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["leg_of"],
+            ["ringnote_call.id"],
+            name=op.f("fk_ringnote_call_leg_of"),
+            ondelete="SET NULL",
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_ringnote_call")),
         sa.UniqueConstraint(
@@ -69,6 +76,7 @@ def upgrade() -> None:
             ["clinic_id", "started_at"],
             unique=False,
         )
+        batch_op.create_index(batch_op.f("ix_ringnote_call_leg_of"), ["leg_of"], unique=False)
 
     op.create_table(
         "ringnote_callback",
@@ -857,6 +865,7 @@ def downgrade() -> None:
 
     op.drop_table("ringnote_callback")
     with op.batch_alter_table("ringnote_call", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_ringnote_call_leg_of"))
         batch_op.drop_index(batch_op.f("ix_ringnote_call_clinic_id_started_at"))
         batch_op.drop_index(batch_op.f("ix_ringnote_call_clinic_id_number"))
 
