@@ -1,5 +1,7 @@
 """The database: engine, transactions and its clock, on SQLite and PostgreSQL alike."""
 
+import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -14,6 +16,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from .clock import Clock, utc_now
 
 SQLITE_BUSY_SECONDS = 15
+SQLITE_RETRY_SECONDS = 0.01
 POSTGRES_CONNECT_SECONDS = 2
 
 
@@ -122,10 +125,23 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA busy_timeout={SQLITE_BUSY_SECONDS * 1000}")
-    cursor.execute("PRAGMA journal_mode=WAL")
+    _write_ahead(cursor)
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.close()
+
+
+def _write_ahead(cursor: Any) -> None:
+    # On a new file that another process is setting up, this fails at once whatever the timeout.
+    deadline = time.monotonic() + SQLITE_BUSY_SECONDS
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(SQLITE_RETRY_SECONDS)
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:

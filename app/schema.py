@@ -2,6 +2,8 @@
 
 import importlib
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from alembic.script import ScriptDirectory
 from .db import Database
 from .errors import ConfigError
 
+PREFIX = "ringnote_"
 VERSION_TABLE = "ringnote_alembic_version"
 MIGRATION_LOCK = 0x52494E47
 
@@ -23,9 +26,7 @@ def migrate(db: Database, revision: str = "head") -> tuple[str | None, str | Non
 
     Two machines that start at once wait for each other.
     """
-    with db.engine.begin() as connection:
-        if not db.is_sqlite:
-            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(MIGRATION_LOCK)))
+    with _revising(db) as connection:
         before = current(connection)
         going_down = revision in ("base",) or revision.startswith("-")
         run = command.downgrade if going_down else command.upgrade
@@ -58,6 +59,35 @@ def autogenerate_check(db: Database) -> None:
     """Alembic's own `check`: raises if the models say something that no revision does."""
     with db.engine.begin() as connection:
         command.check(_config(connection))
+
+
+@contextmanager
+def _revising(db: Database) -> Iterator[sa.Connection]:
+    """A transaction for revisions, of which one runs at a time."""
+    with db.engine.connect() as connection:
+        if not db.is_sqlite:
+            with connection.begin():
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(MIGRATION_LOCK)))
+                yield connection
+            return
+        # To change a column, SQLite drops the table and makes it anew: rows of others that refer
+        # to it would go with it. The switch does nothing once a transaction has begun.
+        plain = connection.connection.cursor()
+        plain.execute("PRAGMA foreign_keys=OFF")
+        try:
+            with connection.begin():
+                dangling = _count_dangling(connection)
+                yield connection
+                if _count_dangling(connection) > dangling:
+                    raise RuntimeError("a revision left rows that refer to rows no longer there")
+        finally:
+            plain.execute("PRAGMA foreign_keys=ON")
+
+
+def _count_dangling(connection: sa.Connection) -> int:
+    ours = [name for name in sa.inspect(connection).get_table_names() if name.startswith(PREFIX)]
+    checks = (connection.exec_driver_sql(f"PRAGMA foreign_key_check({name})") for name in ours)
+    return sum(len(check.all()) for check in checks)
 
 
 def _scripts() -> str:
