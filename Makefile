@@ -4,10 +4,10 @@ PYTEST := $(BIN)/pytest
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench lock clean runtime dev
+.PHONY: help demo test check bench properties lock clean runtime dev
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: runtime ## Show everything at work: an invented clinic, its phones and its PMS (ARGS="--port 9000")
 	@exec $(BIN)/ringnote demo $(ARGS)
@@ -22,6 +22,9 @@ check: dev ## Lint and check types
 
 bench: dev ## Measure ingest, settle, deliver and match against their floors (ARGS="--json FILE")
 	$(BIN)/python -m benchmarks $(ARGS)
+
+properties: dev ## Fold a million invented histories (HISTORIES=n for another number)
+	RINGNOTE_HISTORIES=$(or $(HISTORIES),1000000) $(PYTEST) tests/telephony/test_properties.py
 
 lock: dev ## Pin the newest versions that pyproject.toml allows, by hash
 	scripts/lock.sh
