@@ -6,11 +6,14 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from ..numbers import Number, NumberKind, read_number
+from ..numbers import Number, NumberKind, read_number, read_numbers
 from .facts import EventType, Fact, Grounds
 
 MAX_NUMBER = 64
 """Characters of what came in place of a number that are kept."""
+NAME = re.compile(r"[^\W\d_]")
+SHORTEST_NUMBER = 7
+"""Digits; what has fewer and letters besides is a sender's name, such as a bank's."""
 MEDIA = re.compile(r"\b(?:image|video|audio|application)/[a-z0-9][\w.+-]*", re.IGNORECASE)
 """The MIME type in the marker of a picture or the like; the rest of the marker is not published."""
 
@@ -62,7 +65,7 @@ def fold_windows(
 def _by_counterpart(facts: Iterable[Fact], grounds: Grounds) -> dict[str, list[Fact]]:
     groups: dict[str, list[Fact]] = {}
     for fact in sorted({fact.event_id: fact for fact in facts}.values(), key=_stamp):
-        number = read_number(_client_side(fact), grounds.region)
+        number = _counterpart(fact, grounds)
         groups.setdefault(number.e164 or number.raw, []).append(fact)
     return groups
 
@@ -88,15 +91,15 @@ def _once(facts: Sequence[Fact], repeat_window: timedelta) -> list[tuple[Fact, M
 def _window(
     day: date, texts: Sequence[tuple[Fact, Message]], zone: ZoneInfo, grounds: Grounds
 ) -> Window:
-    number = read_number(min(_client_side(fact) for fact, _ in texts), grounds.region)
-    line = min(_clinic_side(fact) for fact, _ in texts)
+    number = min((_counterpart(fact, grounds) for fact, _ in texts), key=lambda number: number.raw)
+    lines = sorted({_clinic_side(fact) for fact, _ in texts})
     starts = datetime.combine(day, time.min, zone)
     ends = datetime.combine(day + timedelta(days=1), time.min, zone)
     return Window(
         number=number.e164,
         number_raw=number.raw[:MAX_NUMBER],
         number_kind=number.kind,
-        line=read_number(line, grounds.region).e164 or line,
+        line=_line(lines, grounds),
         starts_at=starts.astimezone(UTC),
         ends_at=ends.astimezone(UTC),
         local_day=day,
@@ -105,12 +108,31 @@ def _window(
     )
 
 
+def _line(raws: Sequence[str], grounds: Grounds) -> str:
+    """The clinic's side; of a group text, the one that is known as the clinic's."""
+    numbers = [number for raw in raws for number in read_numbers(raw, grounds.region)]
+    found = sorted((number.e164 not in grounds.lines, number.e164) for number in numbers)
+    return found[0][1] if found else raws[0][:MAX_NUMBER]
+
+
 def _filtered(number: Number, grounds: Grounds) -> str | None:
     if number.kind is NumberKind.EXTENSION:
         return "a short code, so no client"
+    if number.kind is NumberKind.UNREADABLE:
+        if len(read_numbers(number.raw, grounds.region)) > 1:
+            return "a group text that went to several numbers at once"
+        if NAME.search(number.raw) and len(re.findall(r"\d", number.raw)) < SHORTEST_NUMBER:
+            return "the other party is a name, not a number, so no client"
     if number.e164 and number.e164 in grounds.lines:
         return "the other party is one of the clinic's own lines"
     return None
+
+
+def _counterpart(fact: Fact, grounds: Grounds) -> Number:
+    raw = _client_side(fact)
+    if len(read_numbers(raw, grounds.region)) > 1:
+        return Number(NumberKind.UNREADABLE, raw)
+    return read_number(raw, grounds.region)
 
 
 def _client_side(fact: Fact) -> str:
