@@ -1,27 +1,21 @@
 """Phone numbers: reading them by the clinic's region, telling what they are, masking for logs."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import lru_cache
 
 import phonenumbers
+from phonenumbers import Leniency, PhoneNumber, PhoneNumberMatcher, PhoneNumberType
 
-WITHHELD_WORDS = frozenset(
-    {
-        "",
-        "anonymous",
-        "private",
-        "blocked",
-        "unknown",
-        "restricted",
-        "unavailable",
-        "withheld",
-        "no caller id",
-    }
+WITHHELD = re.compile(
+    r"(?:anonymous|private|blocked|unknown|restricted|unavailable|withheld|no caller id|null|none)"
+    r"(?: (?:name|number|caller|call|id))*"
 )
+"""In words, as they stand between signs and digits; the last two are what templates make of it."""
 WITHHELD_KEYPAD = frozenset({"266696687", "7378742833", "2562533", "8656696", "86282452253"})
 """The same words as keypad digits, which some carriers send; 7378742833 looks like a number."""
+WITHHELD_ZEROS = re.compile(r"\+?1?0{7,}")
 EMERGENCY = {
     "US": {"911", "933", "988"},
     "CA": {"911", "933", "988"},
@@ -33,8 +27,20 @@ EMERGENCY = {
 EMERGENCY_ELSEWHERE = {"112", "911"}
 MAX_LENGTH = 64
 """Nothing longer is a number."""
-SPLIT = re.compile(r"[;,/\n|]|\bor\b|\band\b", re.IGNORECASE)
-EXTENSION = re.compile(r"(?:;?ext?\.?|x|#|extension)\s*[:=]?\s*(\d{1,6})\s*$", re.IGNORECASE)
+MAX_FIELD = 1000
+"""Characters of a field in which numbers are looked for."""
+FEWEST_DIGITS = 7
+"""Of a number with its country code; with fewer it is an extension or a short code."""
+INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+"""Marks of writing direction and the like, which come along when a number is copied."""
+SIP = re.compile(r"\bsips?:([^@;>\s]+)|^([+*#0-9]+|anonymous)@", re.IGNORECASE)
+SPLIT = re.compile(r"[,;](?!\s*e?x)|[\n|&]|\bor\b|\band\b", re.IGNORECASE)
+EXTENSION = re.compile(r"(?:ext(?:n|ension)?\.?|x|#)\s*[:=]?\s*([0-9]{1,6})\s*$", re.IGNORECASE)
+BEGINS = re.compile(r"\(?[+＋\d]")
+BEHIND = re.compile(r"\D+$")
+MATCH_TRIES = 50
+"""How often a number is looked for in vain in what holds none at first sight."""
+SHOWN_DIGITS = 4
 
 
 class NumberKind(StrEnum):
@@ -47,6 +53,7 @@ class NumberKind(StrEnum):
     STAR_CODE = "star_code"
     EMERGENCY = "emergency"
     UNREADABLE = "unreadable"
+    """Anything else: a sender of letters, too few digits to call, no number at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,82 +67,163 @@ class Number:
     extension: str = ""
     """What stood behind the number as an extension suffix."""
     label: str = ""
-    """What stood before it in its field, e.g. 'Spouse'."""
+    """The words beside it in its field, e.g. 'Spouse'."""
+
+
+def read_number(raw: str, region: str) -> Number:
+    """What `raw` is, read as in `region` (ISO country code). Never raises.
+
+    Reading a number's `e164` gives the same number.
+    """
+    if len(raw) <= MAX_LENGTH:
+        return _read(raw, region)
+    text = raw.strip()
+    if len(text) > MAX_LENGTH:
+        return Number(NumberKind.UNREADABLE, raw)
+    return replace(_read(text, region), raw=raw)
 
 
 @lru_cache(maxsize=65536)
-def read_number(raw: str, region: str) -> Number:
-    """What `raw` is, read as in `region` (ISO country code). Never raises."""
-    text = raw.strip()
-    lowered = " ".join(text.lower().split())
-    digits = "".join(re.findall("[0-9]", text))
-    if lowered in WITHHELD_WORDS or lowered.startswith(("anonymous@", "{")):
-        return Number(NumberKind.WITHHELD, raw)
-    if len(text) > MAX_LENGTH:
-        return Number(NumberKind.UNREADABLE, raw)
-    if digits.removeprefix("1") in WITHHELD_KEYPAD or digits in WITHHELD_KEYPAD:
+def _read(raw: str, region: str) -> Number:
+    text = INVISIBLE.sub("", raw).strip()
+    if sip := SIP.search(text):
+        text = sip[1] or sip[2]
+    if _is_withheld(text):
         return Number(NumberKind.WITHHELD, raw)
     if text.startswith(("*", "#")):
         return Number(NumberKind.STAR_CODE, raw)
-    if text in EMERGENCY.get(region, EMERGENCY_ELSEWHERE):
+    if re.sub(r"[\s()+.-]", "", text) in EMERGENCY.get(region, EMERGENCY_ELSEWHERE):
         return Number(NumberKind.EMERGENCY, raw)
-    if digits == text and 2 <= len(digits) <= 6:
+    if re.fullmatch(r"\+?[0-9]{2,6}", text):
         return Number(NumberKind.EXTENSION, raw)
     return _read_phone(raw, text, region)
+
+
+def _is_withheld(text: str) -> bool:
+    if not text or text.startswith("{"):
+        return True
+    digits = "".join(re.findall("[0-9]", text))
+    if digits:
+        return _is_keypad(digits) or WITHHELD_ZEROS.fullmatch(text) is not None
+    words = " ".join(re.findall("[a-z]+", text.lower()))
+    return WITHHELD.fullmatch(words) is not None
+
+
+def _is_keypad(digits: str) -> bool:
+    return digits in WITHHELD_KEYPAD or digits.removeprefix("1") in WITHHELD_KEYPAD
 
 
 def _read_phone(raw: str, text: str, region: str) -> Number:
     extension = ""
     if found := EXTENSION.search(text):
-        extension, text = found.group(1), text[: found.start()]
+        extension, text = found[1], text[: found.start()]
     digits = "".join(re.findall("[0-9]", text))
-    spellings: list[tuple[str, str | None]] = [(text, region)]
-    if not text.lstrip(" (").startswith("+"):
-        if digits.startswith("00"):
-            spellings.append((f"+{digits[2:]}", None))
-        elif digits.startswith("011"):
-            spellings.insert(0, (f"+{digits[3:]}", None))
-        if len(digits) >= 11:
-            spellings.append((f"+{digits}", None))
-    for spelling, where in spellings:
+    # Where what + says cannot be, the + was put before a number of the region.
+    possible = _parse(_spellings(text, digits, region)) or _parse([(digits, region)])
+    if not possible:
+        return Number(NumberKind.UNREADABLE, raw)
+    # Valid is too strict to ask for, but of several readings the valid one is meant.
+    parsed = possible[0] if len(possible) == 1 else max(possible, key=_likelihood)
+    e164 = _format(parsed)
+    if _is_keypad(e164[1:]):
+        return Number(NumberKind.WITHHELD, raw)
+    national = phonenumbers.national_significant_number(parsed)
+    return Number(NumberKind.PHONE, raw, e164, national, extension or parsed.extension or "")
+
+
+def _spellings(text: str, digits: str, region: str) -> list[tuple[str, str | None]]:
+    """What the text may mean, the likeliest first.
+
+    Letters behind a number are a label before they are keypad letters; without a `+` it may be
+    written as dialled abroad, or with the country's code alone.
+    """
+    cut = BEHIND.sub("", text)
+    found: list[tuple[str, str | None]] = [(cut, region)]
+    found += [(text, region)] if text != cut else []
+    begins = BEGINS.search(text)
+    if begins and begins[0][-1] in "+＋":
+        return found
+    found += [(f"+{digits[len(idd) :]}", None) for idd in ("00", "011") if digits.startswith(idd)]
+    return [*found, (f"+{digits}", None)] if len(digits) >= 11 else found
+
+
+def _parse(spellings: list[tuple[str, str | None]]) -> list[PhoneNumber]:
+    found = []
+    for spelling, region in spellings:
         try:
-            parsed = phonenumbers.parse(spelling, where)
+            parsed = phonenumbers.parse(spelling, region)
+            if _is_possible(parsed):
+                found.append(parsed)
         except phonenumbers.NumberParseException:
             continue
-        if phonenumbers.is_possible_number(parsed):
-            return Number(
-                NumberKind.PHONE,
-                raw,
-                phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164),
-                phonenumbers.national_significant_number(parsed),
-                extension,
-            )
-    return Number(NumberKind.UNREADABLE, raw)
+    return found
+
+
+def _is_possible(parsed: PhoneNumber) -> bool:
+    """Whether it can be called from anywhere, and its E.164 reads as the same number.
+
+    Without its area code it is possible to dial there, but it is nobody's alone.
+    """
+    reason = phonenumbers.is_possible_number_with_reason(parsed)
+    e164 = _format(parsed)
+    return (
+        reason == phonenumbers.ValidationResult.IS_POSSIBLE
+        and len(e164) > FEWEST_DIGITS
+        and _format(phonenumbers.parse(e164)) == e164
+    )
+
+
+def _format(parsed: PhoneNumber) -> str:
+    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+
+
+def _likelihood(parsed: PhoneNumber) -> tuple[bool, bool]:
+    """Whether it is valid, and whether people have numbers of its length, as against services."""
+    usual = phonenumbers.is_possible_number_for_type(parsed, PhoneNumberType.FIXED_LINE_OR_MOBILE)
+    return phonenumbers.is_valid_number(parsed), usual
 
 
 def read_numbers(field: str, region: str) -> list[Number]:
     """Every number in a field that may hold several, or words beside them."""
     found = []
-    for part in SPLIT.split(field):
-        label = re.split(r"[(+\d]", part, maxsplit=1)[0].strip(" :-.")
-        number = read_number(
-            part[len(part.split(label, 1)[0]) + len(label) :] if label else part, region
-        )
-        if number.kind is NumberKind.PHONE:
-            found.append(
-                Number(
-                    number.kind, part.strip(), number.e164, number.national, number.extension, label
-                )
-            )
+    for part in SPLIT.split(field[:MAX_FIELD]):
+        spans = _find_spans(part, region)
+        edges = [0, *(edge for begins, ends, _ in spans for edge in (begins, ends)), len(part)]
+        words = [
+            part[begins:ends].strip(" \t:-.,()[]<>/\"'")
+            for begins, ends in zip(edges[::2], edges[1::2], strict=True)
+        ]
+        # Either each number has its words before it, or each has them behind it.
+        labels = words if words[0] else words[1:]
+        for (_, _, number), label in zip(spans, labels, strict=False):
+            found.append(replace(number, raw=number.raw.strip(), label=label))
     return found
 
 
+def _find_spans(part: str, region: str) -> list[tuple[int, int, Number]]:
+    """The numbers of a part of a field, with where they begin and end."""
+    whole = read_number(part, region)
+    begins = BEGINS.search(part)
+    if whole.kind is NumberKind.PHONE and begins:
+        ends = len(BEHIND.sub("", part))
+        alone = read_number(part[begins.start() : ends], region)
+        # Where letters are keypad letters, the number ends with them.
+        return [(begins.start(), ends if alone.e164 == whole.e164 else len(part), whole)]
+    matches = PhoneNumberMatcher(part, region, Leniency.POSSIBLE, MATCH_TRIES)
+    spans = [(each.start, each.end, read_number(each.raw_string, region)) for each in matches]
+    return [span for span in spans if span[2].kind is NumberKind.PHONE]
+
+
 def mask(number: str) -> str:
-    """A number fit for logs: country code and last four digits; nothing of what is no number."""
-    if not re.fullmatch(r"\+\d{8,15}", number):
+    """A number fit for logs: country code and last digits; nothing of what is no E.164.
+
+    Of a short number fewer digits are shown, so that most of it stays hidden.
+    """
+    if not re.fullmatch(r"\+[0-9]{8,15}", number):
         return "•••••"
     try:
         code = str(phonenumbers.parse(number).country_code)
     except phonenumbers.NumberParseException:
         return "•••••"
-    return f"+{code}•••••{number[-4:]}"
+    shown = SHOWN_DIGITS if len(number) - len(code) > 2 * SHOWN_DIGITS else 2
+    return f"+{code}•••••{number[-shown:]}"
