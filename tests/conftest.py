@@ -66,6 +66,15 @@ def postgres_template(postgres_url) -> Iterator[str]:
     _execute(postgres_url, "DROP DATABASE {} WITH (FORCE)", name)
 
 
+@pytest.fixture(scope="session")
+def postgres_copy(postgres_url, postgres_template) -> Iterator[str]:
+    """One migrated PostgreSQL database's URL, for tests that clean up after themselves."""
+    name = next(NAMES)
+    _execute(postgres_url, "CREATE DATABASE {} TEMPLATE {}", name, postgres_template)
+    yield _named(postgres_url, name)
+    _execute(postgres_url, "DROP DATABASE {} WITH (FORCE)", name)
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def empty_database_url(request, tmp_path) -> Iterator[str]:
     """The URL of a database without any table, on each kind in turn."""

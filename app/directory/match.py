@@ -43,6 +43,12 @@ class Ruling:
     by: str
     client: str = ""
     stands_for: str = ""
+    why: str = ""
+
+    @property
+    def in_words(self) -> str:
+        """Who said it, and why if that was said."""
+        return f"{self.by}: {self.why}" if self.why else self.by
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +65,11 @@ def decide(rulings: Sequence[Ruling], owners: Iterable[Owner]) -> Decided:
     denied: set[str] = set()
     for ruling in rulings:
         if ruling.kind == "ignore":
-            return Decided("ignored", rule=f"ignored by {ruling.by}")
+            return Decided("ignored", rule=f"ignored by {ruling.in_words}")
         if ruling.kind == "not":
             denied.add(ruling.client)
         elif ruling.stands_for and not denied & {ruling.client, ruling.stands_for}:
-            return Decided("client", ruling.stands_for, rule=f"mapped by {ruling.by}")
+            return Decided("client", ruling.stands_for, rule=f"mapped by {ruling.in_words}")
     left = [
         owner
         for owner in owners
@@ -86,7 +92,7 @@ def match_number(
     if not number:
         return Decided("withheld", rule="the number is withheld")
     rules = session.execute(
-        sa.select(NumberRule.kind, NumberRule.client, NumberRule.made_by)
+        sa.select(NumberRule.kind, NumberRule.client, NumberRule.made_by, NumberRule.why)
         .where(
             NumberRule.clinic_id == clinic_id,
             NumberRule.number == number,
@@ -101,7 +107,7 @@ def match_number(
     now_are = _follow_merges(session, clinic_id, asked)
     return decide(
         [
-            Ruling(rule.kind, rule.made_by, rule.client, now_are.get(rule.client, ""))
+            Ruling(rule.kind, rule.made_by, rule.client, now_are.get(rule.client, ""), rule.why)
             for rule in rules
         ],
         [

@@ -3,7 +3,7 @@
 Titles hold no time, duration or count, so that a late or repeated event does not rename a note.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -43,7 +43,8 @@ def compose_call(summary: CallSummary, voice: Voice) -> dict[str, Any]:
         lines.append(f"Line: {line}")
     if detail := _detail(summary):
         lines.append(detail)
-    lines += [_sentence(f"Not reported by the phone system: {fact}") for fact in summary.missing]
+    if summary.missing:
+        lines.append(f"Not reported by the phone system: {'; '.join(summary.missing)}.")
     if summary.corrected_by:
         lines.append(f"Corrected by {summary.corrected_by}.")
     return {
@@ -133,7 +134,7 @@ def _detail(summary: CallSummary) -> str:
     if summary.direction is Direction.OUTBOUND:
         return "Whether it was answered is not reported by the phone system."
     if summary.outcome is Outcome.MISSED:
-        return f"Nobody answered; it got this far: {how_far(summary)}."
+        return f"Nobody answered. How far it got: {how_far(summary)}."
     if summary.outcome is Outcome.VOICEMAIL:
         return (
             f"Nobody answered ({how_far(summary)}); the caller reached voicemail"
@@ -141,10 +142,21 @@ def _detail(summary: CallSummary) -> str:
         )
     if summary.outcome is Outcome.ANSWERED_THEN_VOICEMAIL:
         return "The caller ended in voicemail after the call was answered."
-    if summary.outcome is Outcome.ANSWERED and len(summary.legs) > 1:
-        rang = [leg for leg in summary.legs if leg.has_rung and not leg.has_answered]
-        return f"Also rang {_people(rang)}." if rang else ""
+    if summary.outcome is Outcome.ANSWERED:
+        return " ".join(_way(summary))
     return ""
+
+
+def _way(summary: CallSummary) -> Iterator[str]:
+    """How an answered call came to who had it, as sentences."""
+    through = [f"queue {queue}" for queue in summary.queues]
+    through += [f"ring group {group}" for group in summary.ring_groups]
+    if through:
+        yield f"It came through {' and '.join(through)}."
+    if len(summary.answered_by) > 1:
+        yield f"It was transferred between {_people(summary.answered_by)}."
+    if rang := [leg for leg in summary.legs if leg.has_rung and not leg.has_answered]:
+        yield f"Also rang {_people(rang)}."
 
 
 def _spans(summary: CallSummary) -> str:
@@ -165,8 +177,12 @@ def _tally(calls: Sequence[CallSummary], voice: Voice) -> str:
 
 
 def _asked(call: CallSummary, voice: Voice) -> str:
-    what = "reached voicemail" if call.outcome is not Outcome.MISSED else "missed"
-    return f"- {_moment(call.started_at, voice)}: {what}, {how_far(call)}{_spans(call)}"
+    what = {
+        Outcome.MISSED: f"missed, {how_far(call)}",
+        Outcome.VOICEMAIL: f"reached voicemail, {how_far(call)}",
+        Outcome.ANSWERED_THEN_VOICEMAIL: "answered, then reached voicemail",
+    }.get(call.outcome, call_title(call))
+    return f"- {_moment(call.started_at, voice)}: {what}{_spans(call)}"
 
 
 def _line(summary: CallSummary, voice: Voice) -> str:
@@ -184,10 +200,6 @@ def _people(legs: Sequence[Leg]) -> str:
 def _moment(at: datetime, voice: Voice) -> str:
     local = at.astimezone(ZoneInfo(voice.timezone))
     return f"{local:%a} {local.day} {local:%b %Y, %H:%M}"
-
-
-def _sentence(text: str) -> str:
-    return text if text.endswith(".") else f"{text}."
 
 
 def _iso(at: datetime) -> str:

@@ -61,7 +61,8 @@ def fold_call(
         evidence = (f"corrected by {corrected.by}",)
     did = _first(inbound, "did_number")
     line = read_number(did, grounds.region).e164 or did
-    hangups = by_type[EventType.HANGUP_CALL]
+    answers = by_type[EventType.EXTENSION_ANSWERED]
+    ended_at = _ended_at(by_type[EventType.HANGUP_CALL])
     return CallSummary(
         direction=direction,
         outcome=outcome,
@@ -78,9 +79,9 @@ def fold_call(
         has_beginning=bool(inbound),
         started_at=ordered[0].at,
         last_event_at=ordered[-1].at,
-        ended_at=hangups[0].at if hangups else None,
-        waited_seconds=_waited(by_type, outcome),
-        talked_seconds=_between(by_type[EventType.EXTENSION_ANSWERED], hangups),
+        ended_at=ended_at,
+        waited_seconds=_waited(by_type, outcome, ended_at),
+        talked_seconds=_between(answers[0].at if answers else None, ended_at),
         missing=_missing(by_type, direction),
         filtered_by=_filtered(direction, number, grounds),
         corrected_by=corrected.by if corrected else None,
@@ -123,14 +124,14 @@ def _outcome(
 
 
 def _missing(by_type: Mapping[EventType, list[Fact]], direction: Direction) -> tuple[str, ...]:
-    if direction is Direction.OUTBOUND:
+    if direction is not Direction.INBOUND:
         return ()
     hangups = by_type[EventType.HANGUP_CALL]
     answered = {fact.fields.get("extension") for fact in by_type[EventType.EXTENSION_ANSWERED]}
     ended_by = {fact.fields["extension"] for fact in hangups if fact.fields.get("extension")}
     missing = [] if by_type[EventType.INBOUND_CALL] else ["its beginning"]
     missing += [] if hangups else ["its end"]
-    missing += [f"an answer event of extension {each}" for each in sorted(ended_by - answered)]
+    missing += [f"an answer at extension {each}" for each in sorted(ended_by - answered)]
     return tuple(missing)
 
 
@@ -154,19 +155,30 @@ def _legs(ordered: Sequence[Fact]) -> tuple[Leg, ...]:
     return tuple(legs[key] for key in sorted(legs))
 
 
-def _waited(by_type: Mapping[EventType, list[Fact]], outcome: Outcome) -> int | None:
+def _ended_at(hangups: Sequence[Fact]) -> datetime | None:
+    """The end of its last leg; of a leg, the first report, since a later one is a repetition."""
+    ends: dict[str, datetime] = {}
+    for fact in hangups:
+        ends.setdefault(fact.fields.get("call_uuid", ""), fact.at)
+    return max(ends.values(), default=None)
+
+
+def _waited(
+    by_type: Mapping[EventType, list[Fact]], outcome: Outcome, ended_at: datetime | None
+) -> int | None:
     began, answers = by_type[EventType.INBOUND_CALL], by_type[EventType.EXTENSION_ANSWERED]
+    since = began[0].at if began else None
     if answers:
-        return _between(began, answers)
-    if outcome is Outcome.VOICEMAIL:
-        # How long a caller spoke to the voicemail is no waiting; when it began is not reported.
-        return None
-    return _between(began, by_type[EventType.HANGUP_CALL]) if outcome is Outcome.MISSED else None
+        # An answer that was reported after the end came late; when it was, nobody knows.
+        is_late = ended_at is not None and answers[0].at > ended_at
+        return None if is_late else _between(since, answers[0].at)
+    # How long a caller spoke to the voicemail is no waiting, and when it began is not reported.
+    return _between(since, ended_at) if outcome is Outcome.MISSED else None
 
 
-def _between(begins: Sequence[Fact], ends: Sequence[Fact]) -> int | None:
-    """Seconds from the first to the first; None where that cannot be, as when they came late."""
-    seconds = (ends[0].at - begins[0].at).total_seconds() if begins and ends else -1
+def _between(begin: datetime | None, end: datetime | None) -> int | None:
+    """Seconds, or None where they cannot be."""
+    seconds = (end - begin).total_seconds() if begin and end else -1
     return None if seconds < 0 else round(seconds)
 
 

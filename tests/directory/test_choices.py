@@ -49,7 +49,7 @@ def test_a_mapped_number_is_the_clients_and_what_waited_is_due(
     chosen = map_to(db, clinic, "(212) 555-0142", "a")
 
     assert chosen == Chosen(ONE, "a", 1)
-    assert matched(db, clinic) == Decided("client", "a", rule="mapped by anna")
+    assert matched(db, clinic) == Decided("client", "a", rule="mapped by anna: her sister")
     with db.reading() as session:
         assert session.scalars(sa.select(DueMark.subject_key)).all() == [call.call_uuid]
 
@@ -115,7 +115,7 @@ def test_an_ignored_number_is_ignored_and_what_waited_is_due(db: Database, clini
     chosen = ignore(db, clinic, "212.555.0142")
 
     assert chosen == Chosen(ONE, "", 1)
-    assert matched(db, clinic) == Decided("ignored", rule="ignored by ben")
+    assert matched(db, clinic) == Decided("ignored", rule="ignored by ben: spam")
 
 
 def test_a_client_that_the_directory_does_not_know_is_refused_unless_allowed(
