@@ -56,6 +56,11 @@ FREE_TEXT = frozenset(
 )
 """The fields in which people write what they like."""
 
+NUMBER_FIELDS = frozenset(
+    {"did_number", "caller_number", "number_dialed", "to_number", "from_number"}
+)
+"""The fields that hold phone numbers."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:

@@ -4,6 +4,8 @@ What a field is called, how the body is encoded and what a template did to it is
 business alone; it gives out the names of `facts.FIELDS`.
 """
 
+import codecs
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -21,7 +23,9 @@ ALIASES: dict[str, str] = {
     "cidprefix": "cid_prefix",
     "calleridnum": "caller_number",
     "calleridnumber": "caller_number",
+    "cidnum": "caller_number",
     "calleridname": "caller_name",
+    "cidname": "caller_name",
     "extnumber": "extension",
     "extensionnumber": "extension",
     "extname": "extension_name",
@@ -41,7 +45,10 @@ ALIASES: dict[str, str] = {
 EVENT_TYPES = {member.value.lower(): member.value for member in EventType}
 PLACEHOLDER = re.compile(r"\$?\{{1,2}\s*[A-Za-z][A-Za-z0-9_. ]*\}{1,2}")
 TEXT_PLACEHOLDER = re.compile(r"\$?\{{1,2}\s*MESSAGE_?TEXT\s*\}{1,2}", re.IGNORECASE)
+UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 MAX_KEY = 200
+MAX_SHOWN = 60
+"""Characters of a placeholder that are told."""
 MAX_FIELD = 1000
 """Characters kept of a field; the event's raw bytes hold all of it."""
 SUBJECT_FIELDS = {True: ("conversation_id", "conversationID"), False: ("call_uuid", "callUuid")}
@@ -49,7 +56,8 @@ SUBJECT_FIELDS = {True: ("conversation_id", "conversationID"), False: ("call_uui
 
 def read_event(body: bytes) -> Reading:
     """What could be read out of `body`: an event, perhaps mended, or why there is none."""
-    text = body.decode("utf-8", errors="replace").removeprefix("\ufeff").strip()
+    encoding = "utf-16" if body.startswith(UTF16) else "utf-8"
+    text = body.decode(encoding, errors="replace").removeprefix("\ufeff").strip()
     if not text:
         return _quarantined("the body is empty")
     if text.startswith(("{", "[")):
@@ -58,7 +66,8 @@ def read_event(body: bytes) -> Reading:
         raw, mended = read_form(text, _field), None
     fields: dict[str, Any] = {}
     for key, value in raw.items():
-        if (name := _field(key)) and name not in fields:
+        # One may send both spellings of a field and fill only one of them.
+        if (name := _field(key)) and fields.get(name) in (None, ""):
             fields[name] = _value(name, value)
     return _judge({name: value for name, value in fields.items() if value is not None}, mended)
 
@@ -79,18 +88,31 @@ def subject_of(reading: Reading) -> tuple[str, str] | None:
 
 
 def _field(key: str) -> str | None:
-    return ALIASES.get(key.strip().lower().replace("_", "").replace("-", ""))
+    return ALIASES.get(_plain(key))
+
+
+def _plain(word: str) -> str:
+    return word.strip().lower().replace("_", "").replace("-", "")
 
 
 def _value(name: str, value: Any) -> Any:
     if name == "event_type":
         # A type that is no text is told as such: nothing is guessed from it.
-        return _clean(value).strip() if isinstance(value, str) else value
+        return _clean(value).strip()[:MAX_FIELD] if isinstance(value, str) else value
     if isinstance(value, int | float) and not isinstance(value, bool):
-        value = str(value)
+        value = _digits(value)
     if not isinstance(value, str):
         return None
     return _clean(value) if name == "text" else _clean(value).strip()[:MAX_FIELD] or None
+
+
+def _digits(value: int | float) -> str | None:
+    """A JSON number as text: 1.2125550142e10 is 12125550142; NaN and Infinity are nothing."""
+    if isinstance(value, int):
+        return str(value)
+    if not math.isfinite(value):
+        return None
+    return str(int(value)) if value.is_integer() else str(value)
 
 
 def _judge(fields: dict[str, Any], mended: str | None) -> Reading:
@@ -117,20 +139,23 @@ def _judge(fields: dict[str, Any], mended: str | None) -> Reading:
 
 def _event_type(given: str, fields: Mapping[str, str]) -> str:
     event_type = EVENT_TYPES.get(given.lower(), given)
-    is_group = fields.get("event_target", "").lower() == "ringgroup" or "ring_group" in fields
-    if event_type == EventType.EXTENSION_RINGS and is_group:
+    if event_type != EventType.EXTENSION_RINGS:
+        return event_type
+    target = _plain(fields.get("event_target", ""))
+    is_group = "ring_group" in fields and "extension" not in fields
+    if target == "ringgroup" or (target != "extension" and is_group):
         return EventType.RING_GROUP_ENTERED.value
     return event_type
 
 
 def _placeholder(event_type: str, fields: Mapping[str, str]) -> str | None:
     if PLACEHOLDER.fullmatch(event_type):
-        return event_type
+        return event_type[:MAX_SHOWN]
     for name, value in fields.items():
         # People do text things in braces.
         pattern = TEXT_PLACEHOLDER if name == "text" else PLACEHOLDER
         if pattern.fullmatch(value.strip()):
-            return value.strip()[:60]
+            return value.strip()[:MAX_SHOWN]
     return None
 
 
