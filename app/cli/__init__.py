@@ -33,6 +33,7 @@ CHAPTERS: dict[str, dict[str, Listing]] = {
         "serve": Listing("serve", "Take webhooks, show the console, and work, in one process."),
         "worker": Listing("worker", "Only work: settle calls and write to the PMS."),
         "check": Listing("check", "Look for faults in the set-up and name them all."),
+        "doctor": Listing("doctor", "Say which webhooks the phone system does not send."),
     },
     "Set up a clinic": {
         "clinic": Listing(

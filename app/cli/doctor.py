@@ -1,0 +1,87 @@
+"""`ringnote doctor`: what the traffic shows to be set up wrongly in the phone system."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+import click
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from ..models import Clinic, Event, EventStatus
+from ..runtime import Runtime
+from ..telephony.coverage import Gap, Sighting, find_gaps
+from .calls import clinic_option
+from .context import find_clinic_id, pass_runtime
+from .output import emit, json_option
+
+AT_ONCE = 2000
+
+
+@click.command()
+@clinic_option
+@click.option(
+    "--days",
+    type=click.IntRange(1, 365),
+    default=28,
+    show_default=True,
+    help="How far back to look.",
+)
+@json_option
+@click.pass_context
+@pass_runtime
+def doctor(
+    runtime: Runtime, context: click.Context, clinic: str | None, days: int, as_json: bool
+) -> None:
+    """Say, from what came, which webhooks are missing or wrong, and in which tab to mend them.
+
+    Ends with exit code 1 if there is anything to mend.
+    """
+    now = runtime.clock()
+    with runtime.db.reading() as session:
+        query = sa.select(Clinic).order_by(Clinic.id)
+        if (clinic_id := find_clinic_id(session, clinic)) is not None:
+            query = query.where(Clinic.id == clinic_id)
+        found = [
+            (each, gap)
+            for each in session.scalars(query).all()
+            for gap in _look_at(session, each, now - timedelta(days=days), now)
+        ]
+    value = [
+        {
+            "clinic": {"id": each.id, "name": each.name},
+            "kind": gap.kind,
+            "says": gap.says,
+            "tab": gap.tab,
+            "seen": gap.seen,
+        }
+        for each, gap in found
+    ]
+    emit(value, as_json, lambda: _show(found, days))
+    if found:
+        context.exit(1)
+
+
+def _show(found: list[tuple[Clinic, Gap]], days: int) -> None:
+    if not found:
+        click.echo(f"Nothing is missing from what came in the last {days} days.")
+    for clinic, gap in found:
+        click.secho(f"{clinic.name}: {gap.says}.", bold=True)
+        click.echo(f"  look at: {gap.tab}\n")
+
+
+def _look_at(session: Session, clinic: Clinic, since: datetime, now: datetime) -> list[Gap]:
+    return find_gaps(
+        _sightings(session, clinic, since), (clinic.container_id, clinic.tenant_id), now
+    )
+
+
+def _sightings(session: Session, clinic: Clinic, since: datetime) -> Iterator[Sighting]:
+    columns = (Event.received_at, Event.status, Event.reason, Event.event_type)
+    rows = session.execute(
+        sa.select(*columns, Event.subject_key, Event.fields)
+        .where(Event.clinic_id == clinic.id, Event.received_at >= since)
+        .order_by(Event.received_at, Event.id)
+        .execution_options(yield_per=AT_ONCE)
+    )
+    for at, status, reason, event_type, key, fields in rows:
+        yield Sighting(at, status is EventStatus.ACCEPTED, reason, event_type, key, fields)
