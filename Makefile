@@ -4,7 +4,7 @@ PYTEST := $(BIN)/pytest
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench properties lock clean runtime dev
+.PHONY: help demo test check bench properties fuzz lock clean runtime dev
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ bench: dev ## Measure ingest, settle, deliver and match against their floors (AR
 
 properties: dev ## Fold a million invented histories (HISTORIES=n for another number)
 	RINGNOTE_HISTORIES=$(or $(HISTORIES),1000000) $(PYTEST) tests/telephony/test_properties.py
+
+fuzz: dev ## Post whatever bytes to the reader and the receiver, a minute each (SECONDS=n for longer)
+	RINGNOTE_FUZZ_SECONDS=$(or $(SECONDS),60) $(PYTEST) tests/telephony/test_fuzz.py
 
 lock: dev ## Pin the newest versions that pyproject.toml allows, by hash
 	scripts/lock.sh

@@ -62,7 +62,7 @@ def keep(
         id=new_event_id(received_at),
         clinic_id=clinic.id,
         received_at=received_at,
-        content_type=content_type[:200],
+        content_type=content_type.replace("\0", "")[:200],
         body=body,
         status=EventStatus.QUARANTINED if fault else EventStatus.ACCEPTED,
         reason=fault or reading.reason,
