@@ -1,6 +1,6 @@
 """The story of a call or of a day's texts, printed for a person."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import click
@@ -24,7 +24,10 @@ def show_story(told: Mapping[str, Any]) -> None:
             ("stands", told["standing"]),
         ]
     )
-    _part("What the phone system reported", (_event(each) for each in told.get("events", [])))
+    _part(
+        "What the phone system reported, and what each report changed",
+        (line for each in told["events"] for line in _event(each, told["key"])),
+    )
     _part("Texts", (_text(each) for each in told.get("messages", [])))
     _part(
         "What people decided",
@@ -78,10 +81,15 @@ def _part(heading: str, lines: Iterable[str]) -> None:
             click.echo(f"  {line}")
 
 
-def _event(event: Mapping[str, Any]) -> str:
-    shown = {k: v for k, v in event["fields"].items() if k not in ("container_id", "tenant_id")}
+def _event(event: Mapping[str, Any], key: str) -> Iterator[str]:
+    hidden = ["container_id", "tenant_id", "conversation_id"]
+    # A transfer's events may carry a callUuid of their own: then it is worth telling.
+    hidden += ["call_uuid"] if event["key"] == key else []
+    shown = {name: value for name, value in event["fields"].items() if name not in hidden}
     reason = f"  [{event['reason']}]" if event["reason"] else ""
-    return f"{_at(event['at'])}  {event['type']}  {_pairs(shown)}{reason}"
+    yield f"{_at(event['at'])}  {event['type']}  {_pairs(shown)}{reason}"
+    if event["changed"] is not None:
+        yield f"{'':21}→ {'; '.join(event['changed']) or 'nothing new'}"
 
 
 def _text(message: Mapping[str, Any]) -> str:

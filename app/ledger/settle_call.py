@@ -12,7 +12,6 @@ from ..models import (
     Callback,
     CallbackState,
     Clinic,
-    Decision,
     Entry,
     EntryKind,
     Match,
@@ -25,6 +24,7 @@ from ..telephony.facts import Correction, Fact
 from ..telephony.summaries import CallSummary, summary_from_json, summary_to_json
 from .callbacks import join_callback, leave_callback, list_asking
 from .compose import Voice, compose_call, compose_callback
+from .corrections import read_corrections
 from .legs import become_leg, call_legs, read_leg_facts
 from .policy import CallWants, Rules, decide_call
 from .reconcile import Desired, reconcile
@@ -56,7 +56,7 @@ def settle_call(
         if number := read_number(did, clinic.region).e164:
             see_line(session, db, clinic, number, label, now)
     grounds = read_grounds(session, clinic)
-    corrections = _corrections(session, clinic.id, call_uuid)
+    corrections = read_corrections(session, clinic.id, call_uuid)
     grace = timedelta(seconds=runtime.settings.missed_grace_seconds)
     again_at = None
     groups = split_reused(facts)
@@ -173,23 +173,6 @@ def _store(call: Call, summary: CallSummary) -> None:
     call.outcome = summary.outcome.value
     call.number = summary.number if summary.number_kind is NumberKind.PHONE else ""
     call.started_at = summary.started_at
-
-
-def _corrections(session: Session, clinic_id: int, call_uuid: str) -> list[Correction]:
-    decisions = session.scalars(
-        sa.select(Decision)
-        .where(
-            Decision.clinic_id == clinic_id,
-            Decision.subject_kind == "call",
-            Decision.subject_key == call_uuid,
-            Decision.kind == "correct",
-        )
-        .order_by(Decision.made_at, Decision.id)
-    )
-    return [
-        Correction(each.made_at, each.value["outcome"], each.made_by, each.why)
-        for each in decisions
-    ]
 
 
 def _within(

@@ -31,11 +31,15 @@ def read_facts(session: Session, clinic_id: int, kind: SubjectKind, key: str) ->
         )
         .order_by(Event.received_at, Event.id)
     )
-    return [
-        Fact(event.id, event.received_at, EventType(event.event_type), event.fields)
-        for event in events
-        if event.event_type
-    ]
+    return [fact for event in events if (fact := as_fact(event))]
+
+
+def as_fact(event: Event) -> Fact | None:
+    """What the folds take of an event; None of one that they do not take."""
+    is_taken = event.status is EventStatus.ACCEPTED and event.subject_kind is not None
+    if not is_taken or event.event_type is None:
+        return None
+    return Fact(event.id, event.received_at, EventType(event.event_type), event.fields)
 
 
 def read_grounds(session: Session, clinic: Clinic) -> Grounds:

@@ -8,8 +8,11 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from ..models import Call, Conversation, Decision, Event, SubjectKind, Transcript
+from ..models import Call, Clinic, Conversation, Decision, Event, SubjectKind, Transcript
+from ..telephony.changes import tell_changes
+from .corrections import read_corrections
 from .listings import Told, tell_calls, tell_texts
+from .subjects import as_fact, read_grounds
 
 
 def tell_call(session: Session, call_uuid: str, clinic_id: int | None = None) -> list[Told]:
@@ -26,7 +29,7 @@ def tell_call(session: Session, call_uuid: str, clinic_id: int | None = None) ->
         each["summary"] = call.summary
         each["evidence"] = call.summary.get("evidence", [])
         each["missing"] = call.summary.get("missing", [])
-        each["events"] = _events(session, call, last)
+        each["events"] = _tell_events(session, call, last)
         each["decisions"] = _decisions(session, call.clinic_id, "call", call.call_uuid)
     return told
 
@@ -48,7 +51,11 @@ def tell_conversation(session: Session, key: str, clinic_id: int | None = None) 
         each["messages"] = messages
         ids = [one for message in messages for one in (message["event_id"], *message["repeats"])]
         events = session.scalars(sa.select(Event).where(Event.id.in_(ids)).order_by(Event.id))
-        each["events"] = [tell_event(event) for event in events]
+        first = {message["event_id"] for message in messages}
+        each["events"] = [
+            tell_event(event) | {"changed": ["a new text"] if event.id in first else []}
+            for event in events
+        ]
     return told
 
 
@@ -67,7 +74,25 @@ def tell_event(event: Event) -> Told:
     }
 
 
-def _events(session: Session, call: Call, last_started_at: datetime | None) -> list[Told]:
+def _tell_events(session: Session, call: Call, last_started_at: datetime | None) -> list[Told]:
+    """The call's events and those of its legs, each with what it changed."""
+    events = _events(session, call, last_started_at)
+    for leg in session.scalars(sa.select(Call).where(Call.leg_of == call.id)):
+        events += _events(session, leg, None)
+    events.sort(key=lambda event: (event.received_at, event.id))
+    corrections = read_corrections(session, call.clinic_id, call.call_uuid)
+    changes = tell_changes(
+        [fact for event in events if (fact := as_fact(event))],
+        [each for each in corrections if each.at >= call.started_at],
+        read_grounds(session, session.get_one(Clinic, call.clinic_id)),
+    )
+    return [
+        tell_event(event) | {"changed": list(changes[event.id]) if event.id in changes else None}
+        for event in events
+    ]
+
+
+def _events(session: Session, call: Call, last_started_at: datetime | None) -> list[Event]:
     query = sa.select(Event).where(
         Event.clinic_id == call.clinic_id,
         Event.subject_kind == SubjectKind.CALL,
@@ -77,9 +102,7 @@ def _events(session: Session, call: Call, last_started_at: datetime | None) -> l
     if call.started_at != last_started_at and call.summary:
         ended = datetime.fromisoformat(call.summary["last_event_at"])
         query = query.where(Event.received_at <= ended)
-    return [
-        tell_event(event) for event in session.scalars(query.order_by(Event.received_at, Event.id))
-    ]
+    return list(session.scalars(query))
 
 
 def _decisions(session: Session, clinic_id: int, kind: str, key: str) -> list[Told]:

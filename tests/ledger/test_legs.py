@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from factories import make_client, make_clinic
+from ringnote.ledger.trace import tell_call
 from ringnote.models import CallbackState
 from stories import CALLER, Phone, callbacks, calls, entries, marks, settle
 
@@ -22,7 +23,7 @@ def phone(runtime, clinic):
 
 
 def titles(runtime):
-    return [each.content["title"] for each in entries(runtime) if each.is_wanted]
+    return sorted(each.content["title"] for each in entries(runtime) if each.is_wanted)
 
 
 def events_of_a_transfer(phone):
@@ -66,15 +67,35 @@ def test_a_leg_says_of_what_it_is_a_part(runtime, phone):
         phone.post(body)
     settle(runtime)
 
-    whole, leg = calls(runtime)
+    whole, leg = sorted(calls(runtime), key=lambda call: call.call_uuid)
     assert leg.leg_of == whole.id
     assert leg.filtered_by == "a part of call u-1, to which its events are counted"
+
+
+def test_the_story_of_a_call_has_its_legs_events_and_what_they_changed(runtime, phone):
+    for body in events_of_a_transfer(phone):
+        phone.post(body)
+    settle(runtime)
+
+    with runtime.db.reading() as session:
+        [whole] = tell_call(session, "u-1")
+        [leg] = tell_call(session, "u-2")
+
+    assert [(each["key"], each["type"]) for each in whole["events"]] == [
+        ("u-1", "InboundCall"),
+        ("u-1", "ExtensionAnswered"),
+        ("u-1", "HangupCall"),
+        ("u-2", "ExtensionAnswered"),
+        ("u-2", "HangupCall"),
+    ]
+    assert "105 answered" in whole["events"][3]["changed"]
+    assert [each["key"] for each in leg["events"]] == ["u-2", "u-2"]
 
 
 def test_a_missed_call_that_was_answered_on_its_leg_withdraws_its_callback(runtime, phone):
     phone.missed("u-1")
     settle(runtime)
-    assert titles(runtime) == ["Missed call", "Call back: missed call"]
+    assert titles(runtime) == ["Call back: missed call", "Missed call"]
 
     phone.answer("u-2")
     settle(runtime)
@@ -101,8 +122,8 @@ def test_an_arrival_that_was_reported_late_makes_it_a_call_of_its_own_again(runt
     settle(runtime)
 
     assert titles(runtime) == [
-        "Incoming call answered by Amy (101)",
         "Incoming call answered by 105",
+        "Incoming call answered by Amy (101)",
     ]
     assert [each.leg_of for each in calls(runtime)] == [None, None]
 
