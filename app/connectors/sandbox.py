@@ -97,7 +97,7 @@ class SandboxConnector(Connector):
         while more is not None:
             items, more = self._list("clients", {**place, "limit": PAGE})
             clients = tuple(_client(item) for item in items)
-            newest = max([newest, *(str(item["updated_at"]) for item in items)])
+            newest = max([newest, *(item["updated_at"] for item in items)])
             if more is None:
                 place = {"updated_since": newest}
                 yield ClientPage(clients, place)
@@ -148,10 +148,9 @@ class SandboxConnector(Connector):
         except RecordGone as error:
             # Nothing can be gone that was never written: this address takes no such records.
             raise RecordRejected(str(error), status=error.status) from None
-        pms_id = answer.json.get("id") if isinstance(answer.json, dict) else None
-        if not isinstance(pms_id, str) or not pms_id:
+        if not _is_record(answer.json):
             raise OutcomeUnknown(ODD_ANSWER, status=answer.status)
-        return Written(pms_id, was_there=answer.status == 200)
+        return Written(str(answer.json["id"]), was_there=answer.status == 200)
 
     def _change(self, path: str, pms_id: str, body: Json) -> None:
         self._call("PATCH", f"/{path}/{pms_id}", body)
@@ -192,9 +191,8 @@ class SandboxConnector(Connector):
 
 
 def _is_record(item: object) -> bool:
-    return isinstance(item, dict) and all(
-        isinstance(item.get(k), str) for k in ("id", "updated_at")
-    )
+    """Whether it is an object that can be spoken of: with an `id`, a text or a number."""
+    return isinstance(item, dict) and isinstance(item.get("id"), str | int) and item["id"] != ""
 
 
 def _note(note: Note) -> Json:
@@ -219,7 +217,7 @@ def _task(task: Task) -> Json:
 def _client(item: Json) -> PmsClient:
     try:
         return PmsClient(
-            id=item["id"],
+            id=str(item["id"]),
             name=str(item.get("name", "")),
             phones=tuple(
                 Phone(str(phone["number"]), str(phone.get("label", "")))

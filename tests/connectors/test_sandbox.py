@@ -1,12 +1,13 @@
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 
 import pytest
 from connectors.contract import ConnectorContract, Kept
 
 from ringnote.connectors import CONNECTORS
-from ringnote.connectors.base import Connector, Kind
+from ringnote.connectors.base import Connector, Kind, Note, Written
 from ringnote.connectors.sandbox import SandboxConnector
-from ringnote.errors import ConfigError, CredentialsRejected
+from ringnote.errors import ConfigError, CredentialsRejected, OutcomeUnknown
 from ringnote.http import Http
 from ringnote.sandbox.faults import Fault, Faults
 from ringnote.sandbox.pms import create_pms
@@ -103,4 +104,33 @@ def test_an_address_of_something_else_is_told_as_such() -> None:
 
     pms.server.stop()
     pms.store.close()
+    http.close()
+
+
+def test_ids_may_be_numbers_and_a_note_need_not_say_when_it_changed(httpserver) -> None:
+    http = Http(allow_private=True)
+    connector = SandboxConnector({"base_url": httpserver.url_for("")}, {"token": "t"}, http)
+    httpserver.expect_request("/api/v1/notes", method="POST").respond_with_json(
+        {"id": 17}, status=201
+    )
+    httpserver.expect_request("/api/v1/notes", method="GET").respond_with_json(
+        {"items": [{"id": 17}], "next_cursor": None}
+    )
+    note = Note("C1", "Missed call", "…", datetime(2026, 3, 2, tzinfo=UTC), "rn-1")
+
+    assert connector.create_note(note, "key-1") == Written("17")
+    assert connector.find_by_reference(Kind.NOTE, "C1", "rn-1") == "17"
+    http.close()
+
+
+@pytest.mark.parametrize("answer", [[], {"id": ""}, {"id": None}, {"note": {"id": "N1"}}])
+def test_an_answer_without_an_id_leaves_open_whether_it_was_written(httpserver, answer) -> None:
+    http = Http(allow_private=True)
+    connector = SandboxConnector({"base_url": httpserver.url_for("")}, {"token": "t"}, http)
+    httpserver.expect_request("/api/v1/notes").respond_with_json(answer, status=201)
+
+    with pytest.raises(OutcomeUnknown):
+        connector.create_note(
+            Note("C1", "Missed call", "…", datetime(2026, 3, 2, tzinfo=UTC), "rn-1"), "key-1"
+        )
     http.close()
