@@ -32,6 +32,7 @@ if [ ! -f "$stamp" ] || [ "$lock" -nt "$stamp" ] || [ pyproject.toml -nt "$stamp
     echo "Setting up ($lock) …" >&2
     pip="$venv/bin/python -m pip --disable-pip-version-check -q"
     $pip install --require-hashes -r "$lock" >&2
-    $pip install --no-build-isolation --no-deps -e . >&2
+    # setuptools warns of any package whose folder has another name.
+    PYTHONWARNINGS=ignore $pip install --no-build-isolation --no-deps -e . >&2
     touch "$stamp"
 fi
