@@ -1,5 +1,7 @@
 """`ringnote calls`: what calls there were, the whole story of one, and correcting it."""
 
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 import click
@@ -9,18 +11,13 @@ from ..ledger.corrections import correct_call
 from ..ledger.listings import list_calls
 from ..ledger.trace import tell_call
 from ..runtime import Runtime
+from ..telephony.summaries import Outcome
 from .context import find_clinic_id, pass_runtime, who
-from .output import emit, json_option, print_table
+from .options import clinic_option, limit_option, none_of, since_option, until_option
+from .output import emit, emit_listing, json_option, local
 from .telling import show_story
 
-clinic_option = click.option("--clinic", help="Of this clinic only: its id or name.")
-limit_option = click.option(
-    "--limit",
-    type=click.IntRange(1, 10_000),
-    default=50,
-    show_default=True,
-    help="At most so many.",
-)
+OUTCOMES = click.Choice([outcome.value for outcome in Outcome])
 
 
 @click.group()
@@ -30,27 +27,47 @@ def calls() -> None:
 
 @calls.command("list")
 @clinic_option
+@click.option("--outcome", type=OUTCOMES, help="Only those that ended so.")
+@since_option
+@until_option
 @limit_option
 @json_option
 @pass_runtime
-def list_(runtime: Runtime, clinic: str | None, limit: int, as_json: bool) -> None:
+def list_(
+    runtime: Runtime,
+    clinic: str | None,
+    outcome: str | None,
+    since: datetime | None,
+    before: datetime | None,
+    limit: int,
+    as_json: bool,
+) -> None:
     """List calls, the newest first: whom they were matched to and where their entries stand."""
     with runtime.db.reading() as session:
-        told = list_calls(session, find_clinic_id(session, clinic), limit=limit)
-    rows = [
-        (
-            each["at"],
-            each["clinic"]["name"],
-            each["number"] or "withheld",
-            each["title"],
-            (each["match"] or {}).get("name") or (each["match"] or {}).get("client", ""),
-            each["standing"],
-            each["call_uuid"],
+        told = list_calls(
+            session,
+            find_clinic_id(session, clinic),
+            outcome=outcome,
+            since=since,
+            before=before,
+            limit=limit + 1,
         )
-        for each in told
-    ]
-    columns = ("received (UTC)", "clinic", "number", "call", "client", "stands", "callUuid")
-    emit(told, as_json, lambda: print_table(columns, rows, empty="No call has come yet."))
+    hint = "; to see whether webhooks arrive: ringnote events list"
+    empty = none_of("call", hint, clinic, outcome, since, before)
+    emit_listing(told, limit, as_json, _row, empty)
+
+
+def _row(each: Mapping[str, Any]) -> dict[str, object]:
+    match = each["match"] or {}
+    return {
+        "received": local(each["at"], each["clinic"]["timezone"]),
+        "clinic": each["clinic"]["name"],
+        "number": each["number"] or "withheld",
+        "call": each["title"],
+        "client": match.get("name") or match.get("client"),
+        "stands": each["standing"],
+        "callUuid": each["call_uuid"],
+    }
 
 
 @calls.command()
@@ -72,35 +89,47 @@ def show(runtime: Runtime, uuid: str, clinic: str | None, as_json: bool) -> None
 
 @calls.command()
 @click.argument("uuid")
-@click.option("--answered", "outcome", flag_value="answered", help="A person took it.")
-@click.option("--missed", "outcome", flag_value="missed", help="Nobody took it.")
-@click.option("--internal", "outcome", flag_value="internal", help="It was among ourselves.")
+@click.option(
+    "--answered", "outcomes", flag_value="answered", multiple=True, help="A person took it."
+)
+@click.option("--missed", "outcomes", flag_value="missed", multiple=True, help="Nobody took it.")
+@click.option(
+    "--internal", "outcomes", flag_value="internal", multiple=True, help="It was among yourselves."
+)
 @click.option("--why", default="", help="A remark, kept with the correction.")
-@click.option("--by", default=None, help="Who says so; the user of this machine, if not given.")
+@click.option("--by", default=who, help="Who says so; the user of this machine, if not given.")
 @clinic_option
 @json_option
 @pass_runtime
 def correct(
     runtime: Runtime,
     uuid: str,
-    outcome: str | None,
+    outcomes: tuple[str, ...],
     why: str,
-    by: str | None,
+    by: str,
     clinic: str | None,
     as_json: bool,
 ) -> None:
-    """Say what a call was: it wins over what the phone system reported, also when replayed."""
-    if outcome is None:
-        raise click.UsageError("Say what it was: --answered, --missed or --internal.")
+    """Say what a call was: it wins over what the phone system reported, also when replayed.
+
+    Its note is amended in the PMS, and a callback's task is opened or withdrawn.
+    """
+    if len(set(outcomes)) != 1:
+        raise click.UsageError("Say one thing that it was: --answered, --missed or --internal.")
+    outcome = outcomes[0]
     with runtime.db.transaction() as session:
-        clinic_id = _only_one(tell_call(session, uuid, find_clinic_id(session, clinic)), uuid)[
-            "clinic"
-        ]["id"]
-        correct_call(
-            session, runtime.db, clinic_id, uuid, outcome, by or who(), why, runtime.clock()
-        )
-    told = {"call_uuid": uuid, "outcome": outcome, "by": by or who(), "why": why}
-    emit(told, as_json, lambda: click.echo(f"{uuid} counts as {outcome} from now on."))
+        call = _only_one(tell_call(session, uuid, find_clinic_id(session, clinic)), uuid)
+        clinic_id = call["clinic"]["id"]
+        correct_call(session, runtime.db, clinic_id, uuid, outcome, by, why, runtime.clock())
+    told = {"call_uuid": uuid, "outcome": outcome, "was": call["outcome"], "by": by, "why": why}
+    emit(told, as_json, lambda: click.echo(_corrected(told)))
+
+
+def _corrected(told: Mapping[str, str]) -> str:
+    return (
+        f"{told['call_uuid']} counts as {told['outcome']} from now on (it was {told['was']}).\n"
+        f"What follows from it is written next; see: ringnote calls show {told['call_uuid']}"
+    )
 
 
 def _only_one(found: list[dict[str, Any]], uuid: str) -> dict[str, Any]:

@@ -1,14 +1,18 @@
 """`ringnote conversations`: texts by day and client, and the whole story of one conversation."""
 
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
 import click
 
 from ..errors import InputError
 from ..ledger.listings import list_conversations
 from ..ledger.trace import tell_conversation
 from ..runtime import Runtime
-from .calls import clinic_option, limit_option
 from .context import find_clinic_id, pass_runtime
-from .output import emit, json_option, print_table
+from .options import clinic_option, limit_option, none_of, since_option, until_option
+from .output import emit, emit_listing, json_option, local
 from .telling import show_story
 
 
@@ -19,27 +23,44 @@ def conversations() -> None:
 
 @conversations.command("list")
 @clinic_option
+@since_option
+@until_option
 @limit_option
 @json_option
 @pass_runtime
-def list_(runtime: Runtime, clinic: str | None, limit: int, as_json: bool) -> None:
+def list_(
+    runtime: Runtime,
+    clinic: str | None,
+    since: datetime | None,
+    before: datetime | None,
+    limit: int,
+    as_json: bool,
+) -> None:
     """List the days of conversations, the newest first, and where their transcripts stand."""
     with runtime.db.reading() as session:
-        told = list_conversations(session, find_clinic_id(session, clinic), limit=limit)
-    rows = [
-        (
-            each["at"],
-            each["clinic"]["name"],
-            each["number"],
-            each["title"],
-            (each["match"] or {}).get("name", ""),
-            each["standing"],
-            each["key"],
+        told = list_conversations(
+            session,
+            find_clinic_id(session, clinic),
+            since=since,
+            before=before,
+            limit=limit + 1,
         )
-        for each in told
-    ]
-    columns = ("last text (UTC)", "clinic", "number", "texts", "client", "stands", "conversationID")
-    emit(told, as_json, lambda: print_table(columns, rows, empty="No text has come yet."))
+    hint = "; to see whether webhooks arrive: ringnote events list"
+    empty = none_of("text", hint, clinic, since, before)
+    emit_listing(told, limit, as_json, _row, empty)
+
+
+def _row(each: Mapping[str, Any]) -> dict[str, object]:
+    match = each["match"] or {}
+    return {
+        "last text": local(each["at"], each["clinic"]["timezone"]),
+        "clinic": each["clinic"]["name"],
+        "number": each["number"],
+        "texts": each["title"],
+        "client": match.get("name") or match.get("client"),
+        "stands": each["standing"],
+        "conversationID": each["key"],
+    }
 
 
 @conversations.command()
@@ -53,10 +74,16 @@ def show(runtime: Runtime, key: str, clinic: str | None, as_json: bool) -> None:
         windows = tell_conversation(session, key, find_clinic_id(session, clinic))
     if not windows:
         raise InputError(f"There is no conversation {key}; see: ringnote conversations list")
+    if len(clinics := {window["clinic"]["name"] for window in windows}) > 1:
+        raise InputError(
+            f"{len(clinics)} clinics had a conversation {key}; name one with --clinic:"
+            f" {', '.join(sorted(clinics))}"
+        )
     told = {"conversation": key, "windows": windows}
 
     def tell() -> None:
-        for window in windows:
+        for number, window in enumerate(windows):
+            click.echo("\n" if number else "", nl=False)
             show_story(window)
 
     emit(told, as_json, tell)

@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session
 from ..models import Clinic, Event, EventStatus
 from ..runtime import Runtime
 from ..telephony.coverage import Gap, Sighting, find_gaps
-from .calls import clinic_option
 from .context import find_clinic_id, pass_runtime
+from .options import clinic_option
 from .output import emit, json_option
 
 AT_ONCE = 2000

@@ -1,5 +1,7 @@
 """`ringnote entries`: what should stand in the PMS, where each stands, and trying it again."""
 
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
@@ -8,14 +10,16 @@ from sqlalchemy.orm import Session
 
 from ..delivery.outbox import retry_entries
 from ..errors import InputError
-from ..ledger.listings import list_entries, show_entry_story
+from ..ledger.entries import list_entries, show_entry_story
+from ..ledger.rows import read_entries_where
 from ..models import Entry, EntryState
 from ..runtime import Runtime
-from .calls import clinic_option, limit_option
 from .context import find_clinic_id, pass_runtime
-from .output import emit, json_option, print_table
+from .options import clinic_option, limit_option, none_of
+from .output import emit, emit_listing, json_option, local
 from .telling import show_entry
 
+ID = click.IntRange(1, 2**63 - 1)
 STATES = click.Choice([state.value for state in EntryState])
 RETRYABLE = (EntryState.SET_ASIDE, EntryState.RETRYING)
 
@@ -36,16 +40,25 @@ def list_(
 ) -> None:
     """List entries, the newest first, and where each stands."""
     with runtime.db.reading() as session:
-        told = list_entries(session, find_clinic_id(session, clinic), state, limit)
-    rows = [
-        (each["id"], each["kind"], each["client"], each["title"], each["standing"]) for each in told
-    ]
-    columns = ("id", "kind", "client", "title", "stands")
-    emit(told, as_json, lambda: print_table(columns, rows, empty="There is no such entry."))
+        told = list_entries(session, find_clinic_id(session, clinic), state, limit + 1)
+    hint = "; they come of calls and texts: ringnote calls list"
+    emit_listing(told, limit, as_json, _row, none_of("entry", hint, clinic, state))
+
+
+def _row(each: Mapping[str, Any]) -> dict[str, object]:
+    return {
+        "id": each["id"],
+        "changed": local(each["updated_at"], each["clinic"]["timezone"]),
+        "clinic": each["clinic"]["name"],
+        "kind": each["kind"],
+        "client": each["client"],
+        "title": each["title"],
+        "stands": each["standing"],
+    }
 
 
 @entries.command()
-@click.argument("entry_id", type=int, metavar="ID")
+@click.argument("entry_id", type=ID, metavar="ID")
 @json_option
 @pass_runtime
 def show(runtime: Runtime, entry_id: int, as_json: bool) -> None:
@@ -54,12 +67,12 @@ def show(runtime: Runtime, entry_id: int, as_json: bool) -> None:
         told = show_entry_story(session, entry_id)
     if told is None:
         raise InputError(f"There is no entry {entry_id}; see: ringnote entries list")
-    story = told
+    story: Mapping[str, Any] = told
     emit(story, as_json, lambda: show_entry(story))
 
 
 @entries.command()
-@click.argument("ids", type=int, nargs=-1, metavar="[ID]...")
+@click.argument("ids", type=ID, nargs=-1, metavar="[ID]...")
 @clinic_option
 @click.option("--state", type=click.Choice([state.value for state in RETRYABLE]))
 @json_option
@@ -70,14 +83,34 @@ def retry(
     """Have entries tried again now: those named, or all of a clinic or state that failed."""
     if not ids and clinic is None and state is None:
         raise click.UsageError("Name entries by their ids, or give --clinic or --state.")
+    now = runtime.clock()
     with runtime.db.transaction() as session:
-        found = session.scalars(
-            _failed(ids, find_clinic_id(session, clinic), state).with_for_update()
-        ).all()
-        _require(session, ids, [entry.id for entry in found])
-        count = retry_entries(session, runtime.db, found)
-    told: dict[str, Any] = {"retried": count, "ids": [entry.id for entry in found]}
-    emit(told, as_json, lambda: click.echo(f"{count} will be tried again now."))
+        clinic_id = find_clinic_id(session, clinic)
+        found = session.scalars(_failed(ids, clinic_id, state).with_for_update()).all()
+        named = [entry.id for entry in found]
+        _require(session, ids, named)
+        retry_entries(session, runtime.db, found)
+        session.flush()
+        told = [
+            {
+                "id": each.entry.id,
+                "state": each.entry.state.value,
+                "standing": each.in_words(None, now),
+            }
+            for each in read_entries_where(session, Entry.id.in_(named), len(named))
+        ]
+    value = {"retried": len(told), "ids": named, "entries": told}
+    emit(value, as_json, lambda: _show_retried(told))
+
+
+def _show_retried(told: Sequence[Mapping[str, Any]]) -> None:
+    if not told:
+        click.echo("Nothing to retry: none of these is retrying or set aside.")
+    for standing, count in Counter(each["standing"] for each in told).items():
+        if standing == "due":
+            click.echo(f"{count} will be tried again now.")
+        else:
+            click.echo(f"{count} cannot be tried yet: {standing}.")
 
 
 def _failed(ids: tuple[int, ...], clinic_id: int | None, state: str | None) -> sa.Select[Entry]:

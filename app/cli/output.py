@@ -46,7 +46,7 @@ def emit_listing(
     cells = [[each[name] for name in columns] for each in rows]
     emit(told[:limit], as_json, lambda: print_table(columns, cells, empty=empty))
     if len(told) > limit:
-        say(f"There is more than these {limit}; to see it: --limit {limit * 10}")
+        say(f"There are more than these {limit}; to see them, raise --limit.")
 
 
 def print_table(
@@ -57,7 +57,7 @@ def print_table(
     cells = [["" if cell is None else _shown(cell) for cell in row] for row in rows]
     for name, column in zip(columns, zip(*cells, strict=True), strict=bool(cells)):
         words = " ".join([name, *column]).split()
-        table.add_column(name, min_width=max(map(cell_len, words)))
+        table.add_column(name, min_width=max(map(cell_len, words), default=0))
     for each in cells:
         table.add_row(*each)
     console = Console(soft_wrap=True, highlight=False, markup=False)

@@ -1,38 +1,45 @@
 """The story of a call or of a day's texts, printed for a person."""
 
+import shlex
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
 import click
 
+from .output import local, printable
+
 
 def show_story(told: Mapping[str, Any]) -> None:
     """Print what `ledger.trace` tells of one call or window."""
-    clinic = told["clinic"]
-    click.secho(f"{told['title']} ({clinic['name']})", bold=True)
+    zone = told["clinic"]["timezone"]
+    click.secho(f"{told['title']} ({told['clinic']['name']})", bold=True)
     _fields(
         [
-            ("key", told["key"] + (f" (use {told['ordinal']})" if told["ordinal"] > 1 else "")),
-            ("first heard of", told.get("started_at") or told["at"]),
+            ("callUuid" if told["kind"] == "call" else "conversationID", told["key"]),
+            ("used before", ", ".join(local(each, zone) for each in told.get("earlier", []))),
+            ("first heard of", local(told["started_at"], zone) if "started_at" in told else ""),
+            ("last text", "" if "started_at" in told else local(told["at"], zone)),
             ("number", told["number"] or "withheld"),
             ("caller's name", told["caller_name"]),
             ("line", told["line"]),
-            ("outcome", told["outcome"]),
+            ("outcome", told["outcome"] if told["kind"] == "call" else ""),
             ("because", "; ".join(told.get("evidence", []))),
             ("not reported", ", ".join(told.get("missing", []))),
             ("matched", _matched(told["match"])),
             ("stands", told["standing"]),
+            ("to do", _to_do(told)),
         ]
     )
     _part(
         "What the phone system reported, and what each report changed",
-        (line for each in told["events"] for line in _event(each, told["key"])),
+        (line for each in told["events"] for line in _event(each, told["key"], zone)),
     )
-    _part("Texts", (_text(each) for each in told.get("messages", [])))
+    _part("Texts", (_text(each, zone) for each in told.get("messages", [])))
     _part(
         "What people decided",
         (
-            f"{_at(each['at'])}  {each['by']}: {each['kind']} {_pairs(each['value'])}"
+            f"{local(each['at'], zone)}  {each['by']}: {each['kind']} {_pairs(each['value'])}"
             + (f" ({each['why']})" if each["why"] else "")
             for each in told.get("decisions", [])
         ),
@@ -43,6 +50,7 @@ def show_story(told: Mapping[str, Any]) -> None:
 
 def show_entry(entry: Mapping[str, Any]) -> None:
     """Print one entry with its text and every try to write it."""
+    zone = entry["clinic"]["timezone"]
     click.echo()
     click.secho(f"{entry['kind'].capitalize()} {entry['id']}: {entry['title']}", bold=True)
     _fields(
@@ -52,15 +60,16 @@ def show_entry(entry: Mapping[str, Any]) -> None:
             ("version", f"{entry['version']} (written: {entry['written_version'] or 'none'})"),
             ("in the PMS", entry["pms_id"]),
             ("reference", entry["reference"]),
+            ("comes of", ", ".join(f"{o['kind']} {o['key']}" for o in entry.get("origins", []))),
         ]
     )
-    for line in entry.get("body", "").splitlines():
-        click.echo(f"  | {line}")
-    for each in entry.get("tries", []):
+    for line in entry["body"].splitlines():
+        click.echo(printable(f"  | {line}"))
+    for each in entry["tries"]:
         status = f", HTTP {each['http_status']}" if each["http_status"] else ""
         error = f": {each['error']}" if each["error"] else ""
         click.echo(
-            f"  {_at(each['at'])}  {each['action']} of version {each['version']}:"
+            f"  {local(each['at'], zone)}  {each['action']} of version {each['version']}:"
             f" {each['outcome']} in {each['duration_ms']} ms{status}{error}"
         )
 
@@ -68,8 +77,7 @@ def show_entry(entry: Mapping[str, Any]) -> None:
 def _fields(fields: Iterable[tuple[str, object]]) -> None:
     for name, value in fields:
         if value:
-            shown = _at(value) if hasattr(value, "isoformat") else value
-            click.echo(f"  {name + ':':16} {shown}")
+            click.echo(printable(f"  {name + ':':16} {value}"))
 
 
 def _part(heading: str, lines: Iterable[str]) -> None:
@@ -78,38 +86,47 @@ def _part(heading: str, lines: Iterable[str]) -> None:
         click.echo()
         click.secho(heading, bold=True)
         for line in known:
-            click.echo(f"  {line}")
+            click.echo(printable(f"  {line}"))
 
 
-def _event(event: Mapping[str, Any], key: str) -> Iterator[str]:
+def _event(event: Mapping[str, Any], key: str, zone: str) -> Iterator[str]:
     hidden = ["container_id", "tenant_id", "conversation_id"]
     # A transfer's events may carry a callUuid of their own: then it is worth telling.
     hidden += ["call_uuid"] if event["key"] == key else []
     shown = {name: value for name, value in event["fields"].items() if name not in hidden}
     reason = f"  [{event['reason']}]" if event["reason"] else ""
-    yield f"{_at(event['at'])}  {event['type']}  {_pairs(shown)}{reason}"
+    at = local(event["at"], zone)
+    yield f"{at}  {event['type']}  {_pairs(shown)}{reason}"
     if event["changed"] is not None:
-        yield f"{'':21}→ {'; '.join(event['changed']) or 'nothing new'}"
+        yield f"{'':{len(at)}}  → {'; '.join(event['changed']) or 'nothing new'}"
 
 
-def _text(message: Mapping[str, Any]) -> str:
+def _text(message: Mapping[str, Any], zone: str) -> str:
     sender = "client" if message["is_inbound"] else "clinic"
     again = len(message["repeats"])
-    return f"{message['at'][:19].replace('T', ' ')}  {sender}: {message['text']}" + (
-        f"  (came {again + 1} times)" if again else ""
-    )
+    at = local(datetime.fromisoformat(message["at"]), zone)
+    return f"{at}  {sender}: {message['text']}" + (f"  (came {again + 1} times)" if again else "")
 
 
 def _matched(match: Mapping[str, Any] | None) -> str:
     if not match:
         return ""
-    who = f"{match['name']} ({match['client']})" if match["client"] else match["kind"]
+    if match["client"]:
+        who = f"{match['name']} ({match['client']})" if match["name"] else match["client"]
+    else:
+        who = " or ".join(match["candidates"]) or match["kind"]
     return f"{who}, since {match['rule']}"
+
+
+def _to_do(told: Mapping[str, Any]) -> str:
+    if told["disposition"] == "waiting":
+        clinic, number = shlex.quote(told["clinic"]["name"]), shlex.quote(told["number"])
+        return f"say whose it is: ringnote numbers map {clinic} {number} CLIENT"
+    if told["disposition"] == "set_aside":
+        ids = " ".join(str(each["id"]) for each in told["entries"] if each["state"] == "set_aside")
+        return f"mend what the PMS refused, then: ringnote entries retry {ids}"
+    return ""
 
 
 def _pairs(values: Mapping[str, Any]) -> str:
     return " ".join(f"{key}={value}" for key, value in values.items())
-
-
-def _at(moment: Any) -> str:
-    return f"{moment:%Y-%m-%d %H:%M:%S}"

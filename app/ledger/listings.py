@@ -1,4 +1,4 @@
-"""Calls, texts and entries as listings show them, with where each stands. Reads only.
+"""Calls and texts as listings show them, with where each stands. Reads only.
 
 Everything comes as dicts that JSON takes, but for datetimes, which are aware and UTC. A listing
 takes the same number of queries however long it is.
@@ -19,7 +19,6 @@ from ..models import (
     ConnectionState,
     Conversation,
     DueMark,
-    Entry,
     EntryState,
     Event,
     EventStatus,
@@ -28,18 +27,11 @@ from ..models import (
 )
 from ..telephony.summaries import CallSummary, summary_from_json
 from .compose import call_title
-from .rows import (
-    Standing,
-    read_attempts,
-    read_clinics,
-    read_entries,
-    read_entries_where,
-    read_matches,
-    with_entry,
-)
+from .days import within
+from .entries import Told, tell_clinic, tell_entry
+from .rows import read_attempts, read_clinics, read_entries, read_matches, with_entry
 from .standing import dispose
 
-Told = dict[str, Any]
 SHOWN = {"waiting": EntryState.WAITING, "set_aside": EntryState.SET_ASIDE}
 
 
@@ -56,65 +48,49 @@ def list_recent(
 
 
 def list_calls(
-    session: Session, clinic_id: int | None = None, *, show: str | None = None, limit: int = 50
+    session: Session,
+    clinic_id: int | None = None,
+    *,
+    show: str | None = None,
+    outcome: str | None = None,
+    since: datetime | None = None,
+    before: datetime | None = None,
+    limit: int = 50,
 ) -> list[Told]:
-    """Calls, the newest first."""
-    query = sa.select(Call).order_by(Call.started_at.desc(), Call.id.desc()).limit(limit)
+    """Calls, the newest first; `since` and `before` are naive, by each clinic's own clock."""
+    is_within = within(session, Call.clinic_id, Call.started_at, since, before)
+    query = sa.select(Call).where(is_within).order_by(Call.started_at.desc(), Call.id.desc())
     if clinic_id is not None:
         query = query.where(Call.clinic_id == clinic_id)
+    if outcome is not None:
+        query = query.where(Call.outcome == outcome)
     if show == "open":
         query = query.where(Call.settled_at.is_(None))
     elif show in SHOWN:
         query = query.where(Call.id.in_(with_entry("call", SHOWN[show])))
-    return tell_calls(session, session.scalars(query).all())
+    return tell_calls(session, session.scalars(query.limit(limit)).all())
 
 
 def list_conversations(
-    session: Session, clinic_id: int | None = None, *, show: str | None = None, limit: int = 50
+    session: Session,
+    clinic_id: int | None = None,
+    *,
+    show: str | None = None,
+    since: datetime | None = None,
+    before: datetime | None = None,
+    limit: int = 50,
 ) -> list[Told]:
-    """Windows of texts, the newest first."""
+    """Windows of texts, the newest first; `since` and `before` (of the last text) as for calls."""
     if show == "open":
         return []
-    query = sa.select(Transcript).order_by(Transcript.last_text_at.desc(), Transcript.id.desc())
+    is_within = within(session, Transcript.clinic_id, Transcript.last_text_at, since, before)
+    newest_first = (Transcript.last_text_at.desc(), Transcript.id.desc())
+    query = sa.select(Transcript).where(is_within).order_by(*newest_first)
     if clinic_id is not None:
         query = query.where(Transcript.clinic_id == clinic_id)
     if show in SHOWN:
         query = query.where(Transcript.id.in_(with_entry("transcript", SHOWN[show])))
     return tell_texts(session, session.scalars(query.limit(limit)).all())
-
-
-def list_entries(
-    session: Session, clinic_id: int | None = None, state: str | None = None, limit: int = 50
-) -> list[Told]:
-    """Entries, the newest first."""
-    conditions: list[sa.ColumnElement[bool]] = [sa.true()]
-    if clinic_id is not None:
-        conditions.append(Entry.clinic_id == clinic_id)
-    if state is not None:
-        conditions.append(Entry.state == EntryState(state))
-    found = read_entries_where(session, sa.and_(*conditions), limit)
-    rules = _match_rules(session, found)
-    now = utc_now()
-    return [tell_entry(each, rules.get(each.entry.id), now) for each in found]
-
-
-def show_entry_story(session: Session, entry_id: int) -> Told | None:
-    """One entry with its text and every try to write it; None if there is no such entry."""
-    found = read_entries_where(session, Entry.id == entry_id, 1)
-    if not found:
-        return None
-    rule = _match_rules(session, found).get(entry_id)
-    return _tell_entry(found[0], rule, utc_now(), read_attempts(session, [entry_id]), True)
-
-
-def _match_rules(session: Session, found: Sequence[Standing]) -> dict[int, str]:
-    subjects = [(each.entry.subject_kind, each.entry.subject_id) for each in found]
-    matches = read_matches(session, subjects)
-    return {
-        each.entry.id: matches[subject]["rule"]
-        for each, subject in zip(found, subjects, strict=True)
-        if subject in matches
-    }
 
 
 def count_backlog(session: Session) -> dict[str, int]:
@@ -140,29 +116,6 @@ def count_backlog(session: Session) -> dict[str, int]:
         sa.select(*(query.scalar_subquery().label(name) for name, query in counts.items()))
     ).one()
     return dict(row._mapping)
-
-
-def tell_entry(standing: Standing, match_rule: str | None, now: datetime) -> Told:
-    """An entry as a listing shows it."""
-    entry = standing.entry
-    return {
-        "id": entry.id,
-        "clinic": entry.clinic_id,
-        "kind": entry.kind.value,
-        "state": entry.state.value,
-        "standing": standing.in_words(match_rule, now),
-        "client": entry.client,
-        "title": entry.content["title"],
-        "reason": entry.reason,
-        "subject": f"{entry.subject_kind}:{entry.subject_id}",
-        "reference": entry.reference,
-        "pms_id": entry.pms_id,
-        "version": entry.version,
-        "written_version": entry.written_version,
-        "due_at": standing.row.due_at if standing.row else None,
-        "attempts": standing.row.attempts if standing.row else 0,
-        "updated_at": entry.updated_at,
-    }
 
 
 def tell_calls(session: Session, calls: Sequence[Call], whole: bool = False) -> list[Told]:
@@ -234,18 +187,18 @@ def _rows(
     clinics = read_clinics(session, (subject.clinic_id for subject in subjects))
     matches, entries = read_matches(session, keys), read_entries(session, keys)
     every = [standing.entry.id for each in entries.values() for standing in each]
-    attempts = read_attempts(session, every) if whole else {}
+    attempts = read_attempts(session, every) if whole else None
     rows = []
     for subject, key in zip(subjects, keys, strict=True):
         clinic, match = clinics[subject.clinic_id], matches.get(key)
         told = [
-            _tell_entry(each, match["rule"] if match else None, now, attempts, whole)
+            tell_entry(each, clinic, match["rule"] if match else None, now, attempts)
             for each in entries[key]
         ]
         rows.append(
             {
                 "id": subject.id,
-                "clinic": {"id": clinic.id, "name": clinic.name, "timezone": clinic.timezone},
+                "clinic": tell_clinic(clinic),
                 "match": match,
                 "disposition": (
                     state := dispose(
@@ -260,20 +213,6 @@ def _rows(
             }
         )
     return rows
-
-
-def _tell_entry(
-    standing: Standing,
-    match_rule: str | None,
-    now: datetime,
-    attempts: dict[int, list[Told]],
-    whole: bool,
-) -> Told:
-    told = tell_entry(standing, match_rule, now)
-    if whole:
-        told["body"] = standing.entry.content["body"]
-        told["tries"] = attempts.get(standing.entry.id, [])
-    return told
 
 
 def _in_words(disposition: str, filtered_by: str | None, entries: Sequence[Told]) -> str:

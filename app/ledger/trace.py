@@ -11,7 +11,8 @@ from sqlalchemy.orm import Session
 from ..models import Call, Clinic, Conversation, Decision, Event, SubjectKind, Transcript
 from ..telephony.changes import tell_changes
 from .corrections import read_corrections
-from .listings import Told, tell_calls, tell_texts
+from .entries import Told
+from .listings import tell_calls, tell_texts
 from .subjects import as_fact, read_grounds
 
 

@@ -1,0 +1,135 @@
+"""Entries as listings and whole stories show them, with where each stands. Reads only.
+
+As in listings, everything comes as dicts that JSON takes, but for datetimes.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from ..clock import utc_now
+from ..models import Call, CallbackMember, Clinic, Conversation, Entry, EntryState, Transcript
+from .rows import (
+    Standing,
+    Subject,
+    read_attempts,
+    read_clinics,
+    read_entries_where,
+    read_matches,
+)
+
+Told = dict[str, Any]
+
+
+def list_entries(
+    session: Session, clinic_id: int | None = None, state: str | None = None, limit: int = 50
+) -> list[Told]:
+    """Entries, the newest first."""
+    conditions: list[sa.ColumnElement[bool]] = [sa.true()]
+    if clinic_id is not None:
+        conditions.append(Entry.clinic_id == clinic_id)
+    if state is not None:
+        conditions.append(Entry.state == EntryState(state))
+    return _tell(session, read_entries_where(session, sa.and_(*conditions), limit))
+
+
+def show_entry_story(session: Session, entry_id: int) -> Told | None:
+    """One entry with its text and every try to write it; None if there is no such entry."""
+    found = read_entries_where(session, Entry.id == entry_id, 1)
+    attempts = read_attempts(session, [entry_id])
+    return next(iter(_tell(session, found, attempts)), None)
+
+
+def tell_entry(
+    standing: Standing,
+    clinic: Clinic,
+    match_rule: str | None,
+    now: datetime,
+    attempts: Mapping[int, list[Told]] | None = None,
+) -> Told:
+    """An entry as a listing shows it; given `attempts`, with its text and its tries."""
+    entry = standing.entry
+    told = {
+        "id": entry.id,
+        "clinic": tell_clinic(clinic),
+        "kind": entry.kind.value,
+        "state": entry.state.value,
+        "standing": standing.in_words(match_rule, now),
+        "client": entry.client,
+        "title": entry.content["title"],
+        "reason": entry.reason,
+        "subject": f"{entry.subject_kind}:{entry.subject_id}",
+        "reference": entry.reference,
+        "pms_id": entry.pms_id,
+        "version": entry.version,
+        "written_version": entry.written_version,
+        "due_at": standing.row.due_at if standing.row else None,
+        "attempts": standing.row.attempts if standing.row else 0,
+        "updated_at": entry.updated_at,
+    }
+    if attempts is not None:
+        told |= {"body": entry.content["body"], "tries": attempts.get(entry.id, [])}
+    return told
+
+
+def tell_clinic(clinic: Clinic) -> Told:
+    """A clinic as all that is told of it names it."""
+    return {"id": clinic.id, "name": clinic.name, "timezone": clinic.timezone}
+
+
+def _tell(
+    session: Session,
+    found: Sequence[Standing],
+    attempts: Mapping[int, list[Told]] | None = None,
+) -> list[Told]:
+    now = utc_now()
+    clinics = read_clinics(session, (each.entry.clinic_id for each in found))
+    origins = _origins(session, [each.entry for each in found])
+    every = [origin for several in origins.values() for origin in several]
+    matches, keys = read_matches(session, every), _keys(session, every)
+    told = []
+    for each in found:
+        entry, mine = each.entry, origins[each.entry.id]
+        rule = next((matches[origin]["rule"] for origin in mine if origin in matches), None)
+        row = tell_entry(each, clinics[entry.clinic_id], rule, now, attempts)
+        row["origins"] = [{"kind": kind, "key": keys[kind, number]} for kind, number in mine]
+        told.append(row)
+    return told
+
+
+def _origins(session: Session, entries: Sequence[Entry]) -> dict[int, list[Subject]]:
+    """The calls and windows that each entry comes of: a task's are all that joined its callback."""
+    asking: dict[int, list[Subject]] = defaultdict(list)
+    callbacks = {each.subject_id for each in entries if each.subject_kind == "callback"}
+    for member in session.scalars(
+        sa.select(CallbackMember)
+        .where(CallbackMember.callback_id.in_(callbacks))
+        .order_by(CallbackMember.callback_id, CallbackMember.subject_id)
+    ):
+        asking[member.callback_id].append((member.subject_kind, member.subject_id))
+    return {
+        each.id: asking[each.subject_id]
+        if each.subject_kind == "callback"
+        else [(each.subject_kind, each.subject_id)]
+        for each in entries
+    }
+
+
+def _keys(session: Session, subjects: Sequence[Subject]) -> dict[Subject, str]:
+    """Their callUuids and conversationIDs."""
+    ids = {kind: {number for each, number in subjects if each == kind} for kind, _ in subjects}
+    calls = sa.select(Call.id, Call.call_uuid).where(Call.id.in_(ids.get("call", ())))
+    windows = (
+        sa.select(Transcript.id, Conversation.conversation_key)
+        .join(Conversation, Conversation.id == Transcript.conversation_id)
+        .where(Transcript.id.in_(ids.get("transcript", ())))
+    )
+    return {
+        (kind, number): key
+        for kind, query in (("call", calls), ("transcript", windows))
+        for number, key in session.execute(query)
+    }
