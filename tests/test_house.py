@@ -40,6 +40,7 @@ LOADERS = {"cli/__init__.py", "schema.py"}
 
 PURE = {
     "telephony/calls.py",
+    "telephony/changes.py",
     "telephony/conversations.py",
     "telephony/summaries.py",
     "ledger/policy.py",
