@@ -12,7 +12,8 @@ from sqlalchemy.orm import Session
 from ..db import Database
 from ..models import Callback, CallbackMember, CallbackState
 
-ASKS = "asks"
+ASKS, LEFT = "asks", "left"
+"""What a member is to its callback; one that left keeps the trace of the task it once asked for."""
 
 
 def join_callback(
@@ -43,16 +44,19 @@ def join_callback(
         .with_for_update()
     ).one()
     callback.opened_at = min(callback.opened_at, at)
-    session.add(
-        CallbackMember(
+    session.execute(
+        db.insert(CallbackMember)
+        .values(
             callback_id=callback.id,
             subject_kind="call",
             subject_id=call_id,
             role=ASKS,
             joined_at=at,
         )
+        .on_conflict_do_update(
+            index_elements=sa.inspect(CallbackMember).primary_key, set_={"role": ASKS}
+        )
     )
-    session.flush()
     return callback
 
 
@@ -65,11 +69,13 @@ def leave_callback(session: Session, call_id: int, now: datetime) -> Callback | 
     if callback is None:
         return None
     session.execute(
-        sa.delete(CallbackMember).where(
+        sa.update(CallbackMember)
+        .where(
             CallbackMember.callback_id == callback.id,
             CallbackMember.subject_kind == "call",
             CallbackMember.subject_id == call_id,
         )
+        .values(role=LEFT)
     )
     if not list_asking(session, callback.id) and callback.closed_at is None:
         close_callback(callback, CallbackState.WITHDRAWN, "no call asks for it any more", now)

@@ -3,7 +3,6 @@
 As in listings, everything comes as dicts that JSON takes, but for datetimes.
 """
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -12,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from ..clock import utc_now
-from ..models import Call, CallbackMember, Clinic, Conversation, Entry, EntryState, Transcript
+from ..models import Call, Clinic, Conversation, Entry, EntryState, Transcript
 from .rows import (
     Standing,
     Subject,
@@ -20,6 +19,7 @@ from .rows import (
     read_clinics,
     read_entries_where,
     read_matches,
+    read_origins,
 )
 
 Told = dict[str, Any]
@@ -88,7 +88,7 @@ def _tell(
 ) -> list[Told]:
     now = utc_now()
     clinics = read_clinics(session, (each.entry.clinic_id for each in found))
-    origins = _origins(session, [each.entry for each in found])
+    origins = read_origins(session, [each.entry for each in found])
     every = [origin for several in origins.values() for origin in several]
     matches, keys = read_matches(session, every), _keys(session, every)
     told = []
@@ -99,24 +99,6 @@ def _tell(
         row["origins"] = [{"kind": kind, "key": keys[kind, number]} for kind, number in mine]
         told.append(row)
     return told
-
-
-def _origins(session: Session, entries: Sequence[Entry]) -> dict[int, list[Subject]]:
-    """The calls and windows that each entry comes of: a task's are all that joined its callback."""
-    asking: dict[int, list[Subject]] = defaultdict(list)
-    callbacks = {each.subject_id for each in entries if each.subject_kind == "callback"}
-    for member in session.scalars(
-        sa.select(CallbackMember)
-        .where(CallbackMember.callback_id.in_(callbacks))
-        .order_by(CallbackMember.callback_id, CallbackMember.subject_id)
-    ):
-        asking[member.callback_id].append((member.subject_kind, member.subject_id))
-    return {
-        each.id: asking[each.subject_id]
-        if each.subject_kind == "callback"
-        else [(each.subject_kind, each.subject_id)]
-        for each in entries
-    }
 
 
 def _keys(session: Session, subjects: Sequence[Subject]) -> dict[Subject, str]:

@@ -21,6 +21,7 @@ from ..models import (
     Match,
     OutboxRow,
 )
+from .callbacks import ASKS
 from .standing import stand
 
 Subject = tuple[str, int]
@@ -75,22 +76,40 @@ def read_matches(session: Session, subjects: Sequence[Subject]) -> dict[Subject,
 
 
 def read_entries(session: Session, subjects: Sequence[Subject]) -> dict[Subject, list[Standing]]:
-    """Each subject's entries, with those of the callback that it asks for."""
-    callbacks: dict[int, list[Subject]] = defaultdict(list)
-    for member in session.scalars(
-        sa.select(CallbackMember).where(
-            _among(CallbackMember.subject_kind, CallbackMember.subject_id, subjects)
-        )
-    ):
-        callbacks[member.callback_id].append((member.subject_kind, member.subject_id))
-    wanted = [*subjects, *(("callback", each) for each in callbacks)]
+    """Each subject's entries, with those of its callbacks as `read_origins` counts them."""
+    among = _among(CallbackMember.subject_kind, CallbackMember.subject_id, subjects)
+    asked = session.scalars(sa.select(CallbackMember.callback_id).where(among).distinct())
+    wanted = [*subjects, *(("callback", each) for each in asked)]
+    standing = list(_standing(session, _among(Entry.subject_kind, Entry.subject_id, wanted)))
+    origins = read_origins(session, [each.entry for each in standing])
     found: dict[Subject, list[Standing]] = defaultdict(list)
-    for standing in _standing(session, _among(Entry.subject_kind, Entry.subject_id, wanted)):
-        entry = standing.entry
-        mine = [(entry.subject_kind, entry.subject_id)]
-        for subject in callbacks[entry.subject_id] if entry.subject_kind == "callback" else mine:
-            found[subject].append(standing)
+    for each in standing:
+        for subject in origins[each.entry.id]:
+            found[subject].append(each)
     return found
+
+
+def read_origins(session: Session, entries: Sequence[Entry]) -> dict[int, list[Subject]]:
+    """The calls and windows that each entry comes of, by its id: a task's are all that ask for its
+    callback, and once it is not wanted any more, all that asked."""
+    members: dict[int, list[CallbackMember]] = defaultdict(list)
+    callbacks = {each.subject_id for each in entries if each.subject_kind == "callback"}
+    for member in session.scalars(
+        sa.select(CallbackMember)
+        .where(CallbackMember.callback_id.in_(callbacks))
+        .order_by(CallbackMember.joined_at, CallbackMember.subject_id)
+    ):
+        members[member.callback_id].append(member)
+    return {
+        entry.id: [
+            (member.subject_kind, member.subject_id)
+            for member in members[entry.subject_id]
+            if member.role == ASKS or not entry.is_wanted
+        ]
+        if entry.subject_kind == "callback"
+        else [(entry.subject_kind, entry.subject_id)]
+        for entry in entries
+    }
 
 
 def read_entries_where(
@@ -130,7 +149,11 @@ def with_entry(kind: str, state: EntryState) -> sa.CompoundSelect[Any]:
                 Entry.subject_kind == "callback", Entry.subject_id == CallbackMember.callback_id
             ),
         )
-        .where(CallbackMember.subject_kind == kind, Entry.state == state)
+        .where(
+            CallbackMember.subject_kind == kind,
+            Entry.state == state,
+            sa.or_(CallbackMember.role == ASKS, sa.not_(Entry.is_wanted)),
+        )
     )
     return own.union(callbacks)
 

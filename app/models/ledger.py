@@ -72,7 +72,7 @@ class CallbackMember(Base):
     subject_kind: Mapped[str] = mapped_column(primary_key=True)
     subject_id: Mapped[Ref] = mapped_column(primary_key=True)
     role: Mapped[str]
-    """'asks' (a missed call, a voicemail) or 'answers' (an attempt to reach them)."""
+    """'asks' (a missed call, a voicemail), or 'left' once it turned out not to."""
     joined_at: Mapped[datetime]
 
 
