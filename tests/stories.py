@@ -2,13 +2,19 @@
 
 import itertools
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 from urllib.parse import urlencode
 
 import sqlalchemy as sa
 
 from ringnote.clock import utc_now
+from ringnote.connectors.base import Connector
+from ringnote.delivery import outbox
+from ringnote.delivery.deliver import deliver
+from ringnote.delivery.finish import finish
 from ringnote.ledger.settle import settle_due
 from ringnote.models import Call, Callback, Clinic, DueMark, Entry, Transcript
 from ringnote.runtime import Runtime
@@ -103,6 +109,23 @@ def settle(runtime: Runtime) -> None:
     """Settle all that is due."""
     while settle_due(runtime):
         pass
+
+
+def write(runtime: Runtime, pms: Connector) -> None:
+    """Write all that is due to this PMS."""
+    while work := outbox.claim(runtime.db, 10):
+        for each in work:
+            finish(runtime.db, each, deliver(each, pms, utc_now, lambda _: True))
+
+
+def moments(told: Any) -> Iterator[str | None]:
+    """Every time in what a command told as JSON."""
+    if isinstance(told, list):
+        yield from itertools.chain.from_iterable(map(moments, told))
+    elif isinstance(told, dict):
+        for name, value in told.items():
+            is_time = name == "at" or name.endswith("_at")
+            yield from [value] if is_time else moments(value)
 
 
 def calls(runtime: Runtime) -> list[Call]:

@@ -6,7 +6,8 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from ..db import Database
-from ..models import Decision, SubjectKind
+from ..errors import InputError
+from ..models import Call, Decision, SubjectKind
 from ..telephony.facts import Correction
 from ..telephony.marks import mark_due
 
@@ -21,7 +22,15 @@ def correct_call(
     why: str,
     now: datetime,
 ) -> None:
-    """Say that a call was 'answered', 'missed' or 'internal'. Does not commit."""
+    """Say that the latest call with this callUuid was 'answered', 'missed' or 'internal'.
+
+    Raises InputError where that could change nothing. Does not commit.
+    """
+    query = sa.select(Call).where(Call.clinic_id == clinic_id, Call.call_uuid == call_uuid)
+    if call := session.scalars(query.order_by(Call.ordinal.desc())).first():
+        _require_changeable(session, call)
+        # The clock of the machine that received it may be ahead; the correction still is of it.
+        now = max(now, call.started_at)
     session.add(
         Decision(
             clinic_id=clinic_id,
@@ -36,6 +45,14 @@ def correct_call(
     )
     session.flush()
     mark_due(session, db, clinic_id, SubjectKind.CALL, call_uuid)
+
+
+def _require_changeable(session: Session, call: Call) -> None:
+    if call.leg_of:
+        whole = session.get_one(Call, call.leg_of).call_uuid
+        raise InputError(f"{call.call_uuid} is a part of call {whole}: correct that one.")
+    if call.frozen_at:
+        raise InputError(f"The webhooks of call {call.call_uuid} were purged: it stays as it is.")
 
 
 def read_corrections(session: Session, clinic_id: int, call_uuid: str) -> list[Correction]:
