@@ -61,8 +61,8 @@ def span(seconds: float) -> str:
     """A wait in words: 'a moment', '40 s', '4 min', '3 h'."""
     if seconds < 1:
         return "a moment"
-    if seconds < 60:
+    if round(seconds) < 60:
         return f"{round(seconds)} s"
-    if seconds < 3600:
+    if round(seconds / 60) < 60:
         return f"{round(seconds / 60)} min"
     return f"{round(seconds / 3600)} h"
