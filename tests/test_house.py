@@ -28,6 +28,7 @@ ROOMS = (
     {"ledger"},
     {"delivery"},
     {"worker"},
+    {"access"},
     {"web"},
     {"sandbox"},
     {"cli"},

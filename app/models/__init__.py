@@ -1,5 +1,15 @@
 """The tables, one concept a file."""
 
+from .access import (
+    ApiToken,
+    ApiTokenClinic,
+    BrowserSession,
+    Role,
+    SignInLink,
+    SignInTries,
+    User,
+    UserClinic,
+)
 from .base import Base
 from .call import Call, Conversation, Transcript
 from .clinic import Clinic, Line, WebhookToken
@@ -17,8 +27,11 @@ from .ledger import (
 )
 
 __all__ = [
+    "ApiToken",
+    "ApiTokenClinic",
     "Attempt",
     "Base",
+    "BrowserSession",
     "Call",
     "Callback",
     "CallbackMember",
@@ -44,9 +57,14 @@ __all__ = [
     "Pace",
     "PaceBucket",
     "Policy",
+    "Role",
+    "SignInLink",
+    "SignInTries",
     "SubjectKind",
     "SyncState",
     "Transcript",
+    "User",
+    "UserClinic",
     "WebhookToken",
     "new_event_id",
 ]
