@@ -82,8 +82,12 @@ def add_directory(db: Database, clinic: Clinic, clients: Iterable[tuple[str, str
                     for key, (_, number) in zip(keys, some, strict=True)
                 ],
             )
+    analyze(db)
+
+
+def analyze(db: Database) -> None:
+    """Tell PostgreSQL's planner what there is, as autovacuum does within a minute. Commits."""
     if not db.is_sqlite:
-        # As autovacuum does within a minute of such an import.
         with db.transaction() as session:
             session.execute(sa.text("ANALYZE"))
 

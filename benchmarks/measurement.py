@@ -29,7 +29,7 @@ class Effort:
         return quick if self.is_quick else full
 
 
-FULL = Effort(rounds=7, is_quick=False)
+FULL = Effort(rounds=5, is_quick=False)
 QUICK = Effort(rounds=2, is_quick=True)
 
 

@@ -10,6 +10,8 @@ import requests
 
 from ringnote.clock import utc_now
 from ringnote.delivery.connections import open_connection
+from ringnote.models import Clinic
+from ringnote.runtime import Runtime
 
 from . import processes
 from .clinic import Invented, add_directory, invent_clinic, invent_numbers
@@ -82,6 +84,13 @@ def _written_at(note: Mapping[str, str]) -> datetime:
     return datetime.fromisoformat(note["created_at"])
 
 
+def connect_clinic(runtime: Runtime, clinic: Clinic, url: str) -> None:
+    """Make the sandbox PMS at `url`, whether it runs or not, the clinic's. Commits."""
+    account = ("sandbox", {"base_url": url}, {"token": TOKEN})
+    with runtime.db.transaction() as session:
+        open_connection(session, runtime, clinic.id, *account, now=utc_now())
+
+
 @contextmanager
 def connected(stage: Stage, count: int) -> Iterator[tuple[Invented, Pms, dict[str, str]]]:
     """A clinic connected to a sandbox PMS that runs for the block, as a process of its own.
@@ -96,16 +105,7 @@ def connected(stage: Stage, count: int) -> Iterator[tuple[Invented, Pms, dict[st
         try:
             clients = {pms.add_client(number): number for number in numbers}
             add_directory(runtime.db, invented.clinic, clients.items())
-            with runtime.db.transaction() as session:
-                open_connection(
-                    session,
-                    runtime,
-                    invented.clinic.id,
-                    "sandbox",
-                    {"base_url": sandbox.url},
-                    {"token": TOKEN},
-                    now=utc_now(),
-                )
+            connect_clinic(runtime, invented.clinic, sandbox.url)
             yield invented, pms, clients
         finally:
             pms.close()

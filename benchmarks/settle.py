@@ -11,40 +11,48 @@ from ringnote.models import DueMark, Entry
 from ringnote.sandbox.phones import PlannedCall
 
 from . import floors
-from .clinic import Invented, add_directory, invent_clinic, invent_numbers, keep_calls
+from .clinic import Invented, add_directory, analyze, invent_clinic, invent_numbers, keep_calls
 from .databases import Stage
 from .measurement import BenchmarkError, Effort, Floor, Measurement, Sample, Subject, compare, timed
+from .pms import connect_clinic
 
 CLIENTS = 5000
+NOWHERE = "http://127.0.0.1:9"
+"""Settling asks no PMS, it only has to know that there is one."""
 Plan = Callable[[], list[PlannedCall]]
 
 
 def measure(stage: Stage, effort: Effort) -> list[Measurement]:
     """Measure a call that was answered (a note) and one that was missed (a note and a task)."""
-    numbers = invent_numbers(CLIENTS)
-    invented = invent_clinic(stage.runtime.db, numbers)
-    clients = ((f"C{place}", number) for place, number in enumerate(numbers))
-    add_directory(stage.runtime.db, invented.clinic, clients)
+    invented = _set_up(stage)
     count = effort.operations(60, 20)
     stories = {
         "an answered call": invented.phones.answered,
         "a missed call": invented.phones.missed,
     }
+    for plan in stories.values():
+        _settle_some(stage, invented, plan, count)
+    analyze(stage.runtime.db)
     rows: list[Measurement] = []
     with floors.inserting(stage.runtime.db) as inserts:
         for what, plan in stories.items():
             rows += compare(
-                Subject(
-                    "settle",
-                    what,
-                    partial(_settle_some, stage, invented, plan, count),
-                ),
+                Subject("settle", what, partial(_settle_some, stage, invented, plan, count)),
                 [Floor(floors.INSERT, partial(inserts.run, count))],
                 stage.database,
                 effort,
                 partial(_count_statements, stage, invented, plan),
             )
     return rows
+
+
+def _set_up(stage: Stage) -> Invented:
+    numbers = invent_numbers(CLIENTS)
+    invented = invent_clinic(stage.runtime.db, numbers)
+    clients = ((f"C{place}", number) for place, number in enumerate(numbers))
+    add_directory(stage.runtime.db, invented.clinic, clients)
+    connect_clinic(stage.runtime, invented.clinic, NOWHERE)
+    return invented
 
 
 def _settle_some(stage: Stage, invented: Invented, plan: Plan, count: int) -> Sample:
