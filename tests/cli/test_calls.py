@@ -102,6 +102,18 @@ def test_a_call_is_one_line_in_the_clinic_s_own_time(ringnote, runtime, clinic):
     ]
 
 
+def test_in_a_narrow_terminal_no_word_is_cut_or_broken(runtime, phone):
+    call = "d17f9aca-e01f-4057-8a02-135e92b1d3f2"
+    phone.missed(call)
+    settle(runtime)
+
+    narrow = {"FORCE_COLOR": "1", "COLUMNS": "60"}
+    shown = CliRunner().invoke(main, ["calls", "list"], obj=runtime, env=narrow, color=True).stdout
+
+    assert len(shown.splitlines()) > 2
+    assert {call, CALLER} <= set(shown.split())
+
+
 def test_calls_of_several_clinics_name_theirs_each_in_its_own_time(ringnote, runtime, clinic):
     Phone(runtime, clinic, at=AT_NIGHT).missed("u-1")
     in_other_zone(runtime, AT_NIGHT).missed("u-2")

@@ -141,3 +141,20 @@ def test_where_a_correction_could_change_nothing_nothing_is_kept(runtime, phone,
 
     with runtime.db.reading() as session:
         assert session.scalars(sa.select(Decision)).all() == []
+
+
+def test_of_a_call_uuid_that_was_used_again_the_latest_call_is_corrected(runtime, phone, correct):
+    phone.at -= timedelta(days=3)
+    phone.missed("u-1")
+    phone.at += timedelta(days=2)
+    phone.missed("u-1")
+    settle(runtime)
+    first = calls(runtime)[0]
+    with runtime.db.transaction() as session:
+        purged = sa.update(type(first)).where(type(first).id == first.id)
+        session.execute(purged.values(frozen_at=runtime.clock()))
+
+    correct("answered")
+    settle(runtime)
+
+    assert [each.outcome for each in calls(runtime)] == ["missed", "answered"]
