@@ -12,7 +12,7 @@ RINGNOTE_DATABASE_URL = os.environ.get("RINGNOTE_DATABASE_URL") or None
 # Holds the SQLite file and the keys that are made on first use.
 RINGNOTE_DATA_DIR = os.environ.get("RINGNOTE_DATA_DIR") or None
 
-# Signs cookies.
+# Signs forms. Needed on PostgreSQL, unless RINGNOTE_ENCRYPTION_KEYS is set.
 RINGNOTE_SECRET_KEY = os.environ.get("RINGNOTE_SECRET_KEY") or None
 
 # Encrypt the credentials of PMSs at rest: comma-separated, newest first. Needed on PostgreSQL.
@@ -20,6 +20,9 @@ RINGNOTE_ENCRYPTION_KEYS = os.environ.get("RINGNOTE_ENCRYPTION_KEYS") or None
 
 # Where the phone system reaches this deployment, e.g. https://ringnote.example.com
 RINGNOTE_PUBLIC_URL = os.environ.get("RINGNOTE_PUBLIC_URL") or None
+
+# How many proxies stand before it, one after the other; their X-Forwarded headers are believed.
+RINGNOTE_PROXIES = os.environ.get("RINGNOTE_PROXIES") or None
 
 # How long an unanswered hangup waits for a late answer before it counts as missed.
 RINGNOTE_MISSED_GRACE_SECONDS = os.environ.get("RINGNOTE_MISSED_GRACE_SECONDS") or None

@@ -14,6 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session, sessionmaker
 
 from .clock import Clock, utc_now
+from .errors import ConfigError
 
 SQLITE_BUSY_SECONDS = 15
 SQLITE_RETRY_SECONDS = 0.01
@@ -47,11 +48,20 @@ class Database:
     `clock` replaces the database's own time (for tests that hold it still).
     """
 
-    def __init__(self, url: str, *, clock: Clock | None = None, pool_size: int = 10) -> None:
+    def __init__(
+        self,
+        url: str | sa.URL,
+        *,
+        clock: Clock | None = None,
+        pool_size: int = 10,
+        engine: sa.Engine | None = None,
+    ) -> None:
         self.url = sa.make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._clock = clock
-        if self.is_sqlite:
+        if engine is not None:
+            self.engine = engine
+        elif self.is_sqlite:
             if self.url.database:
                 folder = Path(self.url.database).parent
                 folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -76,6 +86,23 @@ class Database:
             self.engine.execution_options(ringnote_reads=True), expire_on_commit=False
         )
         self._writing = sessionmaker(self.engine, expire_on_commit=False)
+
+    @classmethod
+    def of_engine(cls, engine: sa.Engine) -> "Database":
+        """The database that a host's engine speaks to.
+
+        On PostgreSQL its connections are shared. On SQLite ours are our own, of the same file,
+        since how they begin their transactions must not change the host's. Raises ConfigError for
+        a database that can be neither.
+        """
+        kind = engine.url.get_backend_name()
+        if kind == "sqlite":
+            if engine.url.database in (None, "", ":memory:"):
+                raise ConfigError("the engine's SQLite is in memory; Ringnote needs one in a file")
+            return cls(engine.url.set(drivername="sqlite"))
+        if kind != "postgresql" or engine.url.get_driver_name() != "psycopg":
+            raise ConfigError("the engine must speak SQLite, or PostgreSQL by psycopg 3")
+        return cls(engine.url, engine=engine.execution_options(isolation_level="READ COMMITTED"))
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:

@@ -1,12 +1,14 @@
 """What a running Ringnote has in hand, passed to the rooms that need it."""
 
+import secrets
 from dataclasses import dataclass
 from functools import cached_property
 
 from .clock import Clock, utc_now
 from .db import Database
+from .errors import ConfigError
 from .http import Http
-from .settings import Settings
+from .settings import Settings, kept_secret
 from .vault import Vault
 from .wake import Waker
 
@@ -26,6 +28,19 @@ class Runtime:
     @cached_property
     def vault(self) -> Vault:
         return Vault.from_settings(self.settings)
+
+    @cached_property
+    def secret_key(self) -> str:
+        """What signs forms. Raises ConfigError where machines share a database and no key."""
+        settings = self.settings
+        if key := settings.secret_key or settings.encryption_keys:
+            return key
+        if not settings.is_sqlite:
+            raise ConfigError(
+                "RINGNOTE_SECRET_KEY is not set; on PostgreSQL every machine needs the same one."
+                ' Make one with: python3 -c "import secrets; print(secrets.token_urlsafe(32))"'
+            )
+        return kept_secret(settings.data_dir, "secret.key", lambda: secrets.token_urlsafe(32))
 
     @cached_property
     def waker(self) -> Waker:

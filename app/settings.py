@@ -41,11 +41,13 @@ class Settings(BaseModel):
     data_dir: Path = Field(default_factory=default_data_dir)
     """Folder for the database and the keys that are made here."""
     secret_key: str = ""
-    """Signs cookies; empty means one made once in `data_dir`."""
+    """Signs forms; empty means the encryption keys, or on SQLite one made once in `data_dir`."""
     encryption_keys: str = ""
     """Fernet keys, comma-separated, newest first; empty on SQLite means one made in `data_dir`."""
     public_url: str = ""
     """Where the phone system reaches this deployment, e.g. https://ringnote.example.com."""
+    proxies: int = Field(default=0, ge=0, le=10)
+    """How many proxies stand before it whose X-Forwarded headers are believed."""
     missed_grace_seconds: float = Field(default=20.0, ge=0, le=3600)
     """How long an unanswered hangup waits for a late answer event before it counts as missed."""
     allow_private_pms: bool = False

@@ -170,7 +170,7 @@ def test_what_needs_no_web_loads_no_web_framework():
 def test_wsgi_py_offers_both_applications_out_of_the_environment(tmp_path):
     code = (
         "import wsgi; print(wsgi.app.extensions['ringnote'].settings.public_url,"
-        " wsgi.app.extensions == wsgi.webhooks.extensions,"
+        " wsgi.app.extensions['ringnote'] is wsgi.webhooks.extensions['ringnote'],"
         " len(wsgi.app.blueprints) > len(wsgi.webhooks.blueprints))"
     )
     environ = {

@@ -34,6 +34,8 @@ class Identity:
     role: Role | None = None
     clinics: frozenset[int] | None = None
     scopes: frozenset[Scope] = frozenset()
+    is_signed_in: bool = True
+    """False for whoever sits at the machine while nobody could sign in."""
 
     def may(self, need: Need) -> bool:
         """Whether they may do what needs this role or scope, at a clinic of theirs."""

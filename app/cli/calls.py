@@ -12,7 +12,7 @@ from ..ledger.listings import list_calls
 from ..ledger.trace import tell_call
 from ..runtime import Runtime
 from ..telephony.summaries import Outcome
-from .context import find_clinic_id, pass_runtime, who
+from .context import find_clinics, pass_runtime, who
 from .options import clinic_option, limit_option, none_of, since_option, until_option
 from .output import emit, emit_listing, json_option, local
 from .telling import show_story
@@ -46,7 +46,7 @@ def list_(
     with runtime.db.reading() as session:
         told = list_calls(
             session,
-            find_clinic_id(session, clinic),
+            find_clinics(session, clinic),
             outcome=outcome,
             since=since,
             before=before,
@@ -82,7 +82,7 @@ def show(runtime: Runtime, uuid: str, clinic: str | None, as_json: bool) -> None
     which rule, its entries and every try to write them.
     """
     with runtime.db.reading() as session:
-        found = tell_call(session, uuid, find_clinic_id(session, clinic))
+        found = tell_call(session, uuid, find_clinics(session, clinic))
     told = _only_one(found, uuid)
     emit(told, as_json, lambda: show_story(told))
 
@@ -118,7 +118,7 @@ def correct(
         raise click.UsageError("Say one thing that it was: --answered, --missed or --internal.")
     outcome = outcomes[0]
     with runtime.db.transaction() as session:
-        call = _only_one(tell_call(session, uuid, find_clinic_id(session, clinic)), uuid)
+        call = _only_one(tell_call(session, uuid, find_clinics(session, clinic)), uuid)
         clinic_id = call["clinic"]["id"]
         correct_call(session, runtime.db, clinic_id, uuid, outcome, by, why, runtime.clock())
     told = {"call_uuid": uuid, "outcome": outcome, "was": call["outcome"], "by": by, "why": why}

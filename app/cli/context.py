@@ -55,6 +55,11 @@ def find_clinic_id(session: Session, named: str | None) -> int | None:
     return None if named is None else get_clinic(session, named).id
 
 
+def find_clinics(session: Session, named: str | None) -> frozenset[int] | None:
+    """The ids that a listing is of: the named clinic's, or None for all there are."""
+    return None if named is None else frozenset({get_clinic(session, named).id})
+
+
 def get_clinic(session: Session, named: str) -> Clinic:
     """The clinic with this id or name, in any case. Raises InputError, naming those there are."""
     if named.isdecimal() and len(named) < 19 and (clinic := session.get(Clinic, int(named))):

@@ -10,7 +10,7 @@ from ..errors import InputError
 from ..ledger.listings import list_conversations
 from ..ledger.trace import tell_conversation
 from ..runtime import Runtime
-from .context import find_clinic_id, pass_runtime
+from .context import find_clinics, pass_runtime
 from .options import clinic_option, limit_option, none_of, since_option, until_option
 from .output import emit, emit_listing, json_option, local
 from .telling import show_story
@@ -40,7 +40,7 @@ def list_(
     with runtime.db.reading() as session:
         told = list_conversations(
             session,
-            find_clinic_id(session, clinic),
+            find_clinics(session, clinic),
             since=since,
             before=before,
             limit=limit + 1,
@@ -71,7 +71,7 @@ def _row(each: Mapping[str, Any]) -> dict[str, object]:
 def show(runtime: Runtime, key: str, clinic: str | None, as_json: bool) -> None:
     """Tell the whole story of a conversation, day by day."""
     with runtime.db.reading() as session:
-        windows = tell_conversation(session, key, find_clinic_id(session, clinic))
+        windows = tell_conversation(session, key, find_clinics(session, clinic))
     if not windows:
         raise InputError(f"There is no conversation {key}; see: ringnote conversations list")
     if len(clinics := {window["clinic"]["name"] for window in windows}) > 1:

@@ -14,7 +14,7 @@ from ..ledger.entries import list_entries, show_entry_story
 from ..ledger.rows import read_entries_where
 from ..models import Entry, EntryState
 from ..runtime import Runtime
-from .context import find_clinic_id, pass_runtime
+from .context import find_clinic_id, find_clinics, pass_runtime
 from .options import clinic_option, limit_option, none_of
 from .output import emit, emit_listing, json_option, local
 from .telling import show_entry
@@ -40,7 +40,7 @@ def list_(
 ) -> None:
     """List entries, the newest first, and where each stands."""
     with runtime.db.reading() as session:
-        told = list_entries(session, find_clinic_id(session, clinic), state, limit + 1)
+        told = list_entries(session, find_clinics(session, clinic), state, limit + 1)
     hint = "; they come of calls and texts: ringnote calls list"
     emit_listing(told, limit, as_json, _row, none_of("entry", hint, clinic, state))
 

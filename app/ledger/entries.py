@@ -13,8 +13,10 @@ from sqlalchemy.orm import Session
 from ..clock import utc_now
 from ..models import Call, Clinic, Conversation, Entry, EntryState, Transcript
 from .rows import (
+    Clinics,
     Standing,
     Subject,
+    of_clinics,
     read_attempts,
     read_clinics,
     read_entries_where,
@@ -26,12 +28,10 @@ Told = dict[str, Any]
 
 
 def list_entries(
-    session: Session, clinic_id: int | None = None, state: str | None = None, limit: int = 50
+    session: Session, clinics: Clinics = None, state: str | None = None, limit: int = 50
 ) -> list[Told]:
     """Entries, the newest first."""
-    conditions: list[sa.ColumnElement[bool]] = [sa.true()]
-    if clinic_id is not None:
-        conditions.append(Entry.clinic_id == clinic_id)
+    conditions = [of_clinics(Entry.clinic_id, clinics)]
     if state is not None:
         conditions.append(Entry.state == EntryState(state))
     return _tell(session, read_entries_where(session, sa.and_(*conditions), limit))

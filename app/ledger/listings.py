@@ -19,6 +19,7 @@ from ..models import (
     ConnectionState,
     Conversation,
     DueMark,
+    Entry,
     EntryState,
     Event,
     EventStatus,
@@ -29,27 +30,35 @@ from ..telephony.summaries import CallSummary, summary_from_json
 from .compose import call_title
 from .days import within
 from .entries import Told, tell_clinic, tell_entry
-from .rows import read_attempts, read_clinics, read_entries, read_matches, with_entry
+from .rows import (
+    Clinics,
+    of_clinics,
+    read_attempts,
+    read_clinics,
+    read_entries,
+    read_matches,
+    with_entry,
+)
 from .standing import dispose
 
 SHOWN = {"waiting": EntryState.WAITING, "set_aside": EntryState.SET_ASIDE}
 
 
 def list_recent(
-    session: Session, clinic_id: int | None = None, show: str | None = None, limit: int = 50
+    session: Session, clinics: Clinics = None, show: str | None = None, limit: int = 50
 ) -> list[Told]:
     """Calls and texts together, the newest first.
 
     `show` narrows it: 'waiting', 'set_aside' (by their entries) or 'open' (calls not settled yet).
     """
-    calls = list_calls(session, clinic_id, show=show, limit=limit)
-    texts = list_conversations(session, clinic_id, show=show, limit=limit)
+    calls = list_calls(session, clinics, show=show, limit=limit)
+    texts = list_conversations(session, clinics, show=show, limit=limit)
     return sorted([*calls, *texts], key=lambda each: each["at"], reverse=True)[:limit]
 
 
 def list_calls(
     session: Session,
-    clinic_id: int | None = None,
+    clinics: Clinics = None,
     *,
     show: str | None = None,
     outcome: str | None = None,
@@ -60,8 +69,7 @@ def list_calls(
     """Calls, the newest first; `since` and `before` are naive, by each clinic's own clock."""
     is_within = within(session, Call.clinic_id, Call.started_at, since, before)
     query = sa.select(Call).where(is_within).order_by(Call.started_at.desc(), Call.id.desc())
-    if clinic_id is not None:
-        query = query.where(Call.clinic_id == clinic_id)
+    query = query.where(of_clinics(Call.clinic_id, clinics))
     if outcome is not None:
         query = query.where(Call.outcome == outcome)
     if show == "open":
@@ -73,7 +81,7 @@ def list_calls(
 
 def list_conversations(
     session: Session,
-    clinic_id: int | None = None,
+    clinics: Clinics = None,
     *,
     show: str | None = None,
     since: datetime | None = None,
@@ -86,36 +94,40 @@ def list_conversations(
     is_within = within(session, Transcript.clinic_id, Transcript.last_text_at, since, before)
     newest_first = (Transcript.last_text_at.desc(), Transcript.id.desc())
     query = sa.select(Transcript).where(is_within).order_by(*newest_first)
-    if clinic_id is not None:
-        query = query.where(Transcript.clinic_id == clinic_id)
+    query = query.where(of_clinics(Transcript.clinic_id, clinics))
     if show in SHOWN:
         query = query.where(Transcript.id.in_(with_entry("transcript", SHOWN[show])))
     return tell_texts(session, session.scalars(query.limit(limit)).all())
 
 
-def count_backlog(session: Session) -> dict[str, int]:
-    """How much of everything stands where, over all clinics.
+def count_backlog(session: Session, clinics: Clinics = None) -> dict[str, int]:
+    """How much of everything stands where.
 
     'waiting' and 'set_aside' count calls and windows, as their listings do.
     """
     now = utc_now()
     counts = {
-        "clinics": sa.select(sa.func.count()).select_from(Clinic),
-        "due": sa.select(sa.func.count()).select_from(DueMark).where(DueMark.due_at <= now),
-        "outbox": sa.select(sa.func.count()).select_from(OutboxRow),
-        "waiting": _count_subjects(EntryState.WAITING),
-        "set_aside": _count_subjects(EntryState.SET_ASIDE),
-        "quarantined": sa.select(sa.func.count())
-        .select_from(Event)
-        .where(Event.status == EventStatus.QUARANTINED),
-        "paused": sa.select(sa.func.count())
-        .select_from(Connection)
-        .where(Connection.state == ConnectionState.PAUSED, Connection.ended_at.is_(None)),
+        "clinics": _count(Clinic.id, clinics),
+        "due": _count(DueMark.clinic_id, clinics, DueMark.due_at <= now),
+        "outbox": _count(Entry.clinic_id, clinics, Entry.id == OutboxRow.entry_id),
+        "waiting": _count_subjects(EntryState.WAITING, clinics),
+        "set_aside": _count_subjects(EntryState.SET_ASIDE, clinics),
+        "quarantined": _count(Event.clinic_id, clinics, Event.status == EventStatus.QUARANTINED),
+        "paused": _count(
+            Connection.clinic_id,
+            clinics,
+            Connection.state == ConnectionState.PAUSED,
+            Connection.ended_at.is_(None),
+        ),
     }
     row = session.execute(
         sa.select(*(query.scalar_subquery().label(name) for name, query in counts.items()))
     ).one()
     return dict(row._mapping)
+
+
+def _count(column: Any, clinics: Clinics, *conditions: sa.ColumnElement[bool]) -> sa.Select[Any]:
+    return sa.select(sa.func.count(column)).where(of_clinics(column, clinics), *conditions)
 
 
 def tell_calls(session: Session, calls: Sequence[Call], whole: bool = False) -> list[Told]:
@@ -223,9 +235,11 @@ def _in_words(disposition: str, filtered_by: str | None, entries: Sequence[Told]
     return next(str(each["standing"]) for each in entries if each["state"] == disposition)
 
 
-def _count_subjects(state: EntryState) -> sa.Select[Any]:
+def _count_subjects(state: EntryState, clinics: Clinics) -> sa.Select[Any]:
     of_each = (
-        sa.select(sa.func.count()).select_from(with_entry(kind, state).subquery()).scalar_subquery()
+        sa.select(sa.func.count())
+        .select_from(with_entry(kind, state, clinics).subquery())
+        .scalar_subquery()
         for kind in ("call", "transcript")
     )
     return sa.select(sum(of_each, sa.literal(0)))

@@ -1,7 +1,7 @@
 """The rows that traces are told from, read with a fixed number of queries, however many."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -25,6 +25,8 @@ from .callbacks import ASKS
 from .standing import stand
 
 Subject = tuple[str, int]
+Clinics = Collection[int] | None
+"""Ids of clinics; None for all there are."""
 """Kind ('call', 'transcript') and id."""
 
 
@@ -138,9 +140,10 @@ def read_attempts(session: Session, entry_ids: Iterable[int]) -> dict[int, list[
     return found
 
 
-def with_entry(kind: str, state: EntryState) -> sa.CompoundSelect[Any]:
+def with_entry(kind: str, state: EntryState, clinics: Clinics = None) -> sa.CompoundSelect[Any]:
     """The ids of the calls or windows of which an entry, or their callback's, is in this state."""
-    own = sa.select(Entry.subject_id).where(Entry.subject_kind == kind, Entry.state == state)
+    is_it = sa.and_(Entry.state == state, of_clinics(Entry.clinic_id, clinics))
+    own = sa.select(Entry.subject_id).where(Entry.subject_kind == kind, is_it)
     callbacks = (
         sa.select(CallbackMember.subject_id)
         .join(
@@ -151,11 +154,16 @@ def with_entry(kind: str, state: EntryState) -> sa.CompoundSelect[Any]:
         )
         .where(
             CallbackMember.subject_kind == kind,
-            Entry.state == state,
+            is_it,
             sa.or_(CallbackMember.role == ASKS, sa.not_(Entry.is_wanted)),
         )
     )
     return own.union(callbacks)
+
+
+def of_clinics(column: Any, clinics: Clinics) -> sa.ColumnElement[bool]:
+    """The condition that a row is of one of these clinics."""
+    return sa.true() if clinics is None else column.in_(sorted(clinics))
 
 
 def _standing(

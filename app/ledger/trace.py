@@ -13,16 +13,16 @@ from ..telephony.changes import tell_changes
 from .corrections import read_corrections
 from .entries import Told
 from .listings import tell_calls, tell_texts
+from .rows import Clinics, of_clinics
 from .subjects import as_fact, read_grounds
 
 
-def tell_call(session: Session, call_uuid: str, clinic_id: int | None = None) -> list[Told]:
+def tell_call(session: Session, call_uuid: str, clinics: Clinics = None) -> list[Told]:
     """The whole story of each call that had this callUuid, in order; empty if there was none."""
     query = (
         sa.select(Call).where(Call.call_uuid == call_uuid).order_by(Call.clinic_id, Call.ordinal)
     )
-    if clinic_id is not None:
-        query = query.where(Call.clinic_id == clinic_id)
+    query = query.where(of_clinics(Call.clinic_id, clinics))
     calls = session.scalars(query).all()
     told = tell_calls(session, calls, whole=True)
     for call, each in zip(calls, told, strict=True):
@@ -35,7 +35,7 @@ def tell_call(session: Session, call_uuid: str, clinic_id: int | None = None) ->
     return told
 
 
-def tell_conversation(session: Session, key: str, clinic_id: int | None = None) -> list[Told]:
+def tell_conversation(session: Session, key: str, clinics: Clinics = None) -> list[Told]:
     """The whole story of each window of this conversationID, in order."""
     query = (
         sa.select(Transcript)
@@ -43,8 +43,7 @@ def tell_conversation(session: Session, key: str, clinic_id: int | None = None) 
         .where(Conversation.conversation_key == key)
         .order_by(Transcript.clinic_id, Transcript.starts_at, Transcript.id)
     )
-    if clinic_id is not None:
-        query = query.where(Transcript.clinic_id == clinic_id)
+    query = query.where(of_clinics(Transcript.clinic_id, clinics))
     transcripts = session.scalars(query).all()
     told = tell_texts(session, transcripts, whole=True)
     for transcript, each in zip(transcripts, told, strict=True):

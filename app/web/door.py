@@ -1,10 +1,19 @@
-"""Who may see the console: until there is a sign-in, only somebody at this machine itself."""
+"""Finds out who it is: by the host's word, by a session's cookie, or by being at this machine."""
 
 import ipaddress
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from flask import Request
 
+from ..access.identity import Identity
+from ..access.sessions import find_session, is_touch_due, touch_session
+from ..access.users import has_users, identity_of
+from ..models import Role
+from ..runtime import Runtime
+from .cookies import read_cookie
+
+SESSION = "session"
 FORWARDED = (
     "Forwarded",
     "Via",
@@ -13,6 +22,56 @@ FORWARDED = (
     "X-Forwarded-Proto",
     "X-Real-IP",
 )
+
+CurrentUser = Callable[[], Identity | None]
+
+
+class Door:
+    """Tells who a request comes from. With `current_user`, the host alone decides that."""
+
+    def __init__(self, runtime: Runtime, current_user: CurrentUser | None = None) -> None:
+        self._runtime = runtime
+        self._current_user = current_user
+
+    @property
+    def is_host(self) -> bool:
+        """Whether the host says who is signed in; Ringnote then has no sign-in of its own."""
+        return self._current_user is not None
+
+    def has_users(self) -> bool:
+        with self._runtime.db.reading() as session:
+            return has_users(session)
+
+    def find_identity(self, request: Request) -> Identity | None:
+        """Who it is, None for a stranger.
+
+        Until there is a user, whoever sits at this machine may do all.
+        """
+        if self._current_user:
+            identity = self._current_user()
+            if identity is not None and not isinstance(identity, Identity):
+                raise TypeError(
+                    "current_user must return what ringnote.person() makes, or None for nobody"
+                )
+            return identity
+        if token := read_cookie(request, SESSION):
+            return self._of_session(token)
+        if is_at_this_machine(request) and not self.has_users():
+            return Identity("this machine", Role.ADMIN, is_signed_in=False)
+        return None
+
+    def _of_session(self, token: str) -> Identity | None:
+        now = self._runtime.clock()
+        with self._runtime.db.reading() as session:
+            found = find_session(session, token, now)
+            if found is None:
+                return None
+            row, user = found
+            identity = identity_of(user)
+        if is_touch_due(row, now):
+            with self._runtime.db.transaction() as session:
+                touch_session(session, row.id, now)
+        return identity
 
 
 def is_at_this_machine(request: Request) -> bool:

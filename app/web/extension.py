@@ -1,21 +1,36 @@
 """`Ringnote`, the Flask extension, and the stand-alone applications made with it."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from flask import Blueprint, Flask
+import sqlalchemy as sa
+from flask import Blueprint, Flask, Response, current_app, g, request
+from werkzeug.middleware.proxy_fix import ProxyFix
 
+from ..db import Database
 from ..errors import ConfigError
 from ..runtime import Runtime
 from ..settings import Settings, from_config, load_settings
-from . import health, webhooks
+from . import health, sign_in, webhooks
+from .access import guard
 from .console import console
+from .cookies import is_over_tls
+from .door import CurrentUser, Door
+from .forms import form_token
 
 NAME = "ringnote"
 """Key of the runtime in `app.extensions`, and the name that all blueprints stand under."""
+DOOR = "ringnote.door"
+HSTS = "max-age=31536000"
 
 
 class Ringnote:
     """Mounts Ringnote under `url_prefix` of a Flask application; nothing else there changes.
+
+    `webhooks` and `console` can each be left out; `/healthz` and `/readyz` are always there.
+    `current_user` is called in each request for a page and says who is signed in to the host:
+    `ringnote.person(name, role, clinics)`, or None for nobody. Without it Ringnote has a sign-in of
+    its own. `engine` is the host's SQLAlchemy engine, to live in the same database.
 
     Settings are those of `Settings`, given as arguments, else as `RINGNOTE_…` in the application's
     config, else in the environment; `runtime` brings all of them ready made. Raises ConfigError
@@ -27,56 +42,127 @@ class Ringnote:
         app: Flask | None = None,
         *,
         url_prefix: str = "/ringnote",
+        webhooks: bool = True,
+        console: bool = True,
+        current_user: CurrentUser | None = None,
+        engine: sa.Engine | None = None,
         runtime: Runtime | None = None,
         **settings: Any,
     ) -> None:
-        if runtime and settings:
-            raise ConfigError("Ringnote takes a runtime or settings, not both")
-        self.url_prefix = url_prefix.rstrip("/")
+        if runtime and (settings or engine is not None):
+            raise ConfigError("Ringnote takes a runtime, or settings and an engine, not both")
+        if engine is not None and "database_url" in settings:
+            raise ConfigError("Ringnote takes an engine or a database_url, not both")
+        self._options: dict[str, Any] = {
+            "url_prefix": url_prefix,
+            "webhooks": webhooks,
+            "console": console,
+            "current_user": current_user,
+            "engine": engine,
+        }
         self._runtime = runtime
         self._settings = settings
         if app is not None:
             self.init_app(app)
 
-    def init_app(self, app: Flask) -> None:
-        """Put a Runtime into `app.extensions["ringnote"]` and the pages under the prefix."""
+    def init_app(self, app: Flask, **options: Any) -> None:
+        """Put a Runtime into `app.extensions["ringnote"]` and the pages under the prefix.
+
+        `options` are those of the constructor, but for `runtime` and settings, and win over them.
+        """
         if NAME in app.extensions:
             raise ConfigError("Ringnote is mounted in this application already")
-        runtime = self._runtime or Runtime.from_settings(
-            load_settings(self._settings, from_config(app.config))
-        )
+        if unknown := options.keys() - self._options.keys():
+            raise ConfigError(*(f"init_app has no option {name}" for name in sorted(unknown)))
+        chosen = self._options | options
+        runtime = self._runtime or _of_host(app, self._settings, chosen["engine"])
+        blueprints = [health.blueprint]
+        blueprints += [webhooks.blueprint] if chosen["webhooks"] else []
+        blueprints += [console] if chosen["console"] else []
+        if chosen["console"] and chosen["current_user"] is None:
+            blueprints.append(sign_in.blueprint)
+        if chosen["console"]:
+            # A missing key is told here, not at the first form.
+            _ = runtime.secret_key
         app.extensions[NAME] = runtime
-        _mount(app, self.url_prefix, webhooks.blueprint, health.blueprint, console)
+        app.extensions[DOOR] = Door(runtime, chosen["current_user"])
+        _mount(app, chosen["url_prefix"].rstrip("/"), blueprints)
 
 
 def create_app(settings: Settings | None = None, *, runtime: Runtime | None = None) -> Flask:
-    """Ringnote by itself: webhooks, health and console, at the root.
+    """Ringnote by itself: webhooks, health, console and its sign-in, at the root.
 
     Settings come from the environment where neither is given. Raises ConfigError naming all faults.
     """
-    app = _bare_app()
-    Ringnote(app, url_prefix="", runtime=runtime or _runtime(settings))
-    return app
+    return _standing_alone(runtime or _runtime(settings), console=True)
 
 
 def create_receiver(settings: Settings | None = None, *, runtime: Runtime | None = None) -> Flask:
     """Only what the phone system and a load balancer need: webhooks and health, at the root."""
-    app = _bare_app()
-    app.extensions[NAME] = runtime or _runtime(settings)
-    _mount(app, "", webhooks.blueprint, health.blueprint)
-    return app
+    return _standing_alone(runtime or _runtime(settings), console=False)
 
 
-def _mount(app: Flask, url_prefix: str, *blueprints: Blueprint) -> None:
+def _mount(app: Flask, url_prefix: str, blueprints: Sequence[Blueprint]) -> None:
     # One roof over all of them, so that no name collides with a blueprint of the host's.
     roof = Blueprint(NAME, __name__)
+    roof.before_request(guard)
+    # This runs before anything that the host does before a request.
+    roof.url_value_preprocessor(_step_around_csrf)
+    roof.context_processor(_page_context)
     for blueprint in blueprints:
         roof.register_blueprint(blueprint)
     app.register_blueprint(roof, url_prefix=url_prefix or None)
 
 
-def _bare_app() -> Flask:
-    return Flask(__package__, static_folder=None, template_folder=None)
+def _step_around_csrf(_endpoint: str | None, _values: dict[str, Any] | None) -> None:
+    """Have the host's CSRFProtect leave our routes alone, whenever it was set up.
+
+    It would read a webhook's body, and ask our forms, which have a protection of their own, for its
+    token.
+    """
+    csrf = current_app.extensions.get("csrf")
+    view = current_app.view_functions.get(request.endpoint or "")
+    if csrf is not None and view is not None and hasattr(csrf, "exempt"):
+        csrf.exempt(view)
+
+
+def _page_context() -> dict[str, Any]:
+    """What our templates find, and no template of the host's."""
+    identity = g.get("ringnote_identity")
+    door: Door = current_app.extensions[DOOR]
+    return {
+        "ringnote_identity": identity,
+        "ringnote_has_sign_in": not door.is_host,
+        "ringnote_form_token": lambda: form_token(identity.name if identity else ""),
+    }
+
+
+def _of_host(app: Flask, arguments: dict[str, Any], engine: sa.Engine | None) -> Runtime:
+    config = from_config(app.config)
+    if not arguments.get("secret_key") and app.config.get("SECRET_KEY"):
+        config.setdefault("secret_key", str(app.config["SECRET_KEY"]))
+    settings = load_settings(arguments, config)
+    if engine is None:
+        return Runtime.from_settings(settings)
+    return Runtime(settings, Database.of_engine(engine))
+
+
+def _standing_alone(runtime: Runtime, console: bool) -> Flask:
+    app = Flask(__package__, static_folder=None, template_folder=None)
+    if proxies := runtime.settings.proxies:
+        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
+            app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies, x_port=proxies
+        )
+    Ringnote(app, url_prefix="", console=console, runtime=runtime)
+
+    @app.after_request
+    def insist_on_tls(response: Response) -> Response:
+        # For the whole host, so only where no other application lives on it.
+        if is_over_tls(request):
+            response.headers.setdefault("Strict-Transport-Security", HSTS)
+        return response
+
+    return app
 
 
 def _runtime(settings: Settings | None) -> Runtime:

@@ -4,6 +4,11 @@ from flask import Blueprint, Response
 
 PLAIN_CONTENT = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 """A Content-Security-Policy for answers that load nothing."""
+PAGE_CONTENT = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
+    " connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+"""One for pages with the look and the script of ours, and no code within."""
 
 
 def set_headers(blueprint: Blueprint, content_security_policy: str = PLAIN_CONTENT) -> None:
@@ -14,6 +19,9 @@ def set_headers(blueprint: Blueprint, content_security_policy: str = PLAIN_CONTE
         "X-Frame-Options": "DENY",
         # A webhook's address is a secret: no other site may be told where a person came from.
         "Referrer-Policy": "no-referrer",
+        "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Cross-Origin-Resource-Policy": "same-origin",
         "X-Robots-Tag": "noindex",
         "Cache-Control": "no-store",
     }

@@ -7,6 +7,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from .. import schema
 from ..errors import ConfigError
 from ..runtime import Runtime
+from .access import open_to_all
 from .headers import set_headers
 
 blueprint = Blueprint("health", __name__)
@@ -14,11 +15,13 @@ set_headers(blueprint)
 
 
 @blueprint.get("/healthz")
+@open_to_all()
 def healthz() -> ResponseReturnValue:
     return {"status": "ok"}
 
 
 @blueprint.get("/readyz")
+@open_to_all()
 def readyz() -> ResponseReturnValue:
     runtime: Runtime = current_app.extensions["ringnote"]
     try:

@@ -17,6 +17,7 @@ from ..errors import WebhookError
 from ..runtime import Runtime
 from ..telephony.ingest import take
 from ..telephony.tokens import find_clinic_by_token
+from .access import open_to_all
 from .headers import PLAIN_CONTENT, set_headers
 
 MAX_BODY_BYTES = 64 * 1024
@@ -34,6 +35,7 @@ set_headers(blueprint, f"{PLAIN_CONTENT}; style-src 'sha256-{STYLE_HASH}'")
 
 
 @blueprint.post("/webhooks/<token>")
+@open_to_all()
 def receive(token: str) -> ResponseReturnValue:
     """Keep one webhook; 200 means that it is durable."""
     runtime: Runtime = current_app.extensions["ringnote"]
@@ -48,6 +50,7 @@ def receive(token: str) -> ResponseReturnValue:
 
 
 @blueprint.get("/webhooks/<token>")
+@open_to_all()
 def explain(token: str) -> ResponseReturnValue:
     """What a person sees who pastes the address into a browser."""
     runtime: Runtime = current_app.extensions["ringnote"]

@@ -28,9 +28,9 @@ def phone(runtime, clinic):
 
 @pytest.fixture
 def tell(runtime):
-    def story(call, clinic_id=None):
+    def story(call, clinics=None):
         with runtime.db.reading() as session:
-            return tell_call(session, call, clinic_id)
+            return tell_call(session, call, clinics)
 
     return story
 
@@ -95,7 +95,7 @@ def test_each_clinic_s_call_is_told_apart_and_alone_if_asked(runtime, phone, tel
     other.answered("u-1")
     settle(runtime)
 
-    both, one = tell("u-1"), tell("u-1", other.clinic.id)
+    both, one = tell("u-1"), tell("u-1", {other.clinic.id})
 
     assert [each["clinic"]["name"] for each in both] == ["Oak Street Vets", "Elm Street Vets"]
     assert [len(each["events"]) for each in both] == [3, 4]
@@ -199,7 +199,7 @@ def test_a_conversation_is_told_window_by_window_with_its_own_events(runtime, ph
 
     with runtime.db.reading() as session:
         first, second = tell_conversation(session, "c-1")
-        assert tell_conversation(session, "c-1", phone.clinic.id + 1) == []
+        assert tell_conversation(session, "c-1", {phone.clinic.id + 1}) == []
 
     assert [each["text"] for each in first["messages"]] == ["Is Rex ready?"]
     assert [each["type"] for each in first["events"]] == ["inboundMessage"] * 2

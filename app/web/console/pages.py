@@ -2,6 +2,7 @@
 
 import hashlib
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -22,45 +23,32 @@ from sqlalchemy.orm import Session
 
 from ...directory.waiting import list_unmatched
 from ...ledger.listings import count_backlog, list_recent
+from ...ledger.rows import of_clinics
 from ...ledger.trace import tell_call, tell_conversation
-from ...models import Clinic
+from ...models import Clinic, Role
 from ...runtime import Runtime
+from ..access import needs, open_to_all, who
 from ..assets import SHARED
-from ..door import is_at_this_machine
-from ..headers import set_headers
+from ..headers import PAGE_CONTENT, set_headers
 
-CONTENT_SECURITY_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
-    " connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
-)
 SHOWS = {"": "Everything", "open": "Under way", "waiting": "Waiting", "set_aside": "Set aside"}
 LISTED = 60
 
-console = Blueprint(
-    "console",
-    __name__,
-    template_folder="templates",
-    static_folder="static",
-    static_url_path="/console/static",
-)
-set_headers(console, CONTENT_SECURITY_POLICY)
+STATIC = Path(__file__).with_name("static")
 
-
-@console.before_request
-def let_in() -> ResponseReturnValue | None:
-    """Turn away whoever is not at this machine."""
-    if is_at_this_machine(request):
-        return None
-    return render_template("ringnote/console/away.html"), 403
+console = Blueprint("console", __name__, template_folder="templates")
+set_headers(console, PAGE_CONTENT)
 
 
 @console.get("/")
+@needs(Role.VIEWER)
 def home() -> ResponseReturnValue:
     """Calls and texts as they come."""
     return render_template("ringnote/console/home.html", here="home", **_recent())
 
 
 @console.get("/recent")
+@needs(Role.VIEWER)
 def recent() -> ResponseReturnValue:
     """The list of the home page alone, for its script."""
     response = make_response(render_template("ringnote/console/recent.html", **_recent()))
@@ -69,22 +57,25 @@ def recent() -> ResponseReturnValue:
 
 
 @console.get("/call")
+@needs(Role.VIEWER)
 def call() -> ResponseReturnValue:
     """The whole story of one callUuid (`?clinic=&uuid=`)."""
     with _reading() as session:
-        stories = tell_call(session, request.args.get("uuid", ""), _clinic_id())
+        stories = tell_call(session, request.args.get("uuid", ""), _shown())
     return _tell(stories)
 
 
 @console.get("/conversation")
+@needs(Role.VIEWER)
 def conversation() -> ResponseReturnValue:
     """The whole story of one conversationID (`?clinic=&id=`)."""
     with _reading() as session:
-        stories = tell_conversation(session, request.args.get("id", ""), _clinic_id())
+        stories = tell_conversation(session, request.args.get("id", ""), _shown())
     return _tell(stories)
 
 
 @console.get("/unmatched")
+@needs(Role.VIEWER)
 def unmatched() -> ResponseReturnValue:
     """The numbers that wait for somebody to say whose they are."""
     with _reading() as session:
@@ -94,7 +85,15 @@ def unmatched() -> ResponseReturnValue:
     return render_template("ringnote/console/unmatched.html", here="unmatched", waiting=known)
 
 
+@console.get("/console/static/<path:filename>")
+@open_to_all()
+def static(filename: str) -> Response:
+    """The console's own look."""
+    return send_from_directory(STATIC, filename)
+
+
 @console.get("/console/shared/<path:filename>")
+@open_to_all()
 def shared(filename: str) -> Response:
     """The look and the script that the sandbox's pages have too."""
     return send_from_directory(SHARED, filename)
@@ -125,8 +124,8 @@ def _recent() -> dict[str, Any]:
     with _reading() as session:
         clinics = _clinics(session)
         return {
-            "rows": list_recent(session, clinic_id, show or None, LISTED),
-            "counts": count_backlog(session),
+            "rows": list_recent(session, _shown(), show or None, LISTED),
+            "counts": count_backlog(session, _shown()),
             "clinics": clinics,
             "clinic_id": clinic_id,
             "show": show,
@@ -141,14 +140,22 @@ def _tell(stories: list[dict[str, Any]]) -> ResponseReturnValue:
 
 
 def _clinics(session: Session) -> list[Clinic]:
-    return list(session.scalars(sa.select(Clinic).order_by(Clinic.name)))
+    """The clinics that are theirs who is looking."""
+    query = sa.select(Clinic).where(of_clinics(Clinic.id, who().clinics)).order_by(Clinic.name)
+    return list(session.scalars(query))
+
+
+def _shown() -> frozenset[int] | None:
+    """The clinics to show of: the one that was asked for, else all of theirs."""
+    clinic_id = _clinic_id()
+    return who().clinics if clinic_id is None else frozenset({clinic_id})
 
 
 def _clinic_id() -> int | None:
     given = request.args.get("clinic", "")
     if not given:
         return None
-    if not given.isdecimal() or len(given) > 18:
+    if not given.isdecimal() or len(given) > 18 or not who().has_clinic(int(given)):
         abort(404)
     return int(given)
 

@@ -48,7 +48,8 @@ function show(state) {
 }
 
 async function refresh(part) {
-  const headers = part.dataset.tag ? { "If-None-Match": part.dataset.tag } : {};
+  const headers = { "X-Requested-With": "fetch" };
+  if (part.dataset.tag) headers["If-None-Match"] = part.dataset.tag;
   const answer = await fetch(part.dataset.live, {
     headers,
     cache: "no-store",
@@ -60,6 +61,9 @@ async function refresh(part) {
     if (part.querySelector("input:focus, select:focus")) return;
     part.dataset.tag = answer.headers.get("ETag") || "";
     replace(part, html);
+  } else if (answer.status === 401) {
+    // The session has ended: the page itself leads to the sign-in, and back.
+    location.reload();
   } else if (answer.status !== 304) {
     throw new Error(String(answer.status));
   }
