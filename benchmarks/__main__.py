@@ -4,7 +4,7 @@ import argparse
 import json
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -44,25 +44,34 @@ def main(words: Sequence[str] | None = None) -> int:
     # However it is told to end, everything that was started is ended by the blocks it stands in.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     configure_logs("text")
+    return _run(asked)
+
+
+def _run(asked: argparse.Namespace) -> int:
+    """Measure, and show what was measured even where something went wrong; the exit code."""
     machine = describe_machine()
+    measurements: list[Measurement] = []
+    code = 0
     try:
-        measurements = _measure(
+        for area in _measure(
             asked.database or list(DATABASES),
             asked.only or list(AREAS),
             QUICK if asked.quick else FULL,
             machine,
-        )
+        ):
+            measurements += area
     except BenchmarkError as error:
         print(f"Error: {error}.", file=sys.stderr)
-        return 1
+        code = 1
     except KeyboardInterrupt:
         print("Stopped, with everything that was started.", file=sys.stderr)
-        return INTERRUPTED
-    print_report(machine, measurements)
-    if asked.json:
+        code = INTERRUPTED
+    if measurements:
+        print_report(machine, measurements)
+    if asked.json and not code:
         value = as_json(machine, measurements, is_quick=asked.quick)
         asked.json.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
-    return 0
+    return code
 
 
 def _parser() -> Parser:
@@ -83,17 +92,15 @@ def _parser() -> Parser:
 
 def _measure(
     databases: Sequence[str], areas: Sequence[str], effort: Effort, machine: dict[str, str]
-) -> list[Measurement]:
-    """Measure; adds the databases' versions to `machine`."""
-    rows: list[Measurement] = []
+) -> Iterator[list[Measurement]]:
+    """Measure area after area; adds the databases' versions to `machine`."""
     for database in dict.fromkeys(databases):
         with DATABASES[database]() as new_database:
             for area in dict.fromkeys(areas):
                 print(f"{database}: {area} …", file=sys.stderr)
                 with staged(database, new_database) as stage:
                     machine.update(describe_database(stage.runtime.db))
-                    rows += AREAS[area](stage, effort)
-    return rows
+                    yield AREAS[area](stage, effort)
 
 
 if __name__ == "__main__":
