@@ -48,6 +48,10 @@ CHAPTERS: dict[str, dict[str, Listing]] = {
         "clients": Listing("clients", "Import, sync and find a clinic's clients."),
         "numbers": Listing("numbers", "List numbers that match nobody; map or ignore one."),
     },
+    "Who may look": {
+        "user": Listing("users", "Add, list, change and remove who may sign in."),
+        "token": Listing("tokens", "Make, list and revoke the tokens of programs."),
+    },
     "See what happened and mend it": {
         "calls": Listing("calls", "List, show and correct calls."),
         "conversations": Listing("conversations", "List and show conversations by text."),

@@ -8,7 +8,7 @@ import signal
 import threading
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
 
@@ -16,6 +16,7 @@ import click
 import sqlalchemy as sa
 
 from .. import schema
+from ..access.users import add_user, find_user, make_link
 from ..delivery.connections import (
     connector_for,
     find_connection,
@@ -26,7 +27,7 @@ from ..directory.sync import sync_clients
 from ..errors import InputError
 from ..ledger.clinics import ClinicFields, add_clinic
 from ..logs import configure_logs
-from ..models import Clinic, Connection
+from ..models import Clinic, Connection, Role
 from ..runtime import Runtime
 from ..sandbox.people import callers_among, invent_clients
 from ..sandbox.phones import PlannedCall, Webhook
@@ -43,6 +44,8 @@ from .worker import STOPPING, keep_working, signals_held
 
 CLINIC = ClinicFields("Willow Creek Veterinary", "555001", "", "America/New_York", "US")
 CLIENTS = 200
+USER = "demo"
+LINK_LASTS = timedelta(hours=24)
 CALLS_A_SECOND = 0.3
 SPEED = 25.0
 """A call of four minutes is over in ten seconds."""
@@ -59,6 +62,8 @@ class Stage:
     console: Server
     pms: Server
     token: str
+    link: str
+    """Signs in to the console."""
 
 
 @click.command()
@@ -141,9 +146,18 @@ def _set_up(data_dir: Path, port: int, pms_port: int, afterwards: ExitStack) -> 
     console = Server(create_app(runtime=runtime), port=port)
     afterwards.callback(console.stop)
     schema.migrate(runtime.db)
+    link = _let_in(runtime)
     if not store.clients.count():
         store.clients.add(invent_clients(CLIENTS))
-    return Stage(runtime, store, console, pms, token)
+    return Stage(runtime, store, console, pms, token, f"{console.url}/sign-in/{link}")
+
+
+def _let_in(runtime: Runtime) -> str:
+    """The secret part of an address that signs in whoever opens it, for a day."""
+    now = runtime.clock()
+    with runtime.db.transaction() as session:
+        user = find_user(session, USER) or add_user(session, USER, Role.ADMIN, None, None, now)
+        return make_link(session, user.id, now, LINK_LASTS, is_reusable=True)
 
 
 def _connect(stage: Stage) -> tuple[Clinic, Connection]:
@@ -211,9 +225,12 @@ def _tell(stage: Stage, clinic: Clinic, address: str) -> None:
         f"""
 Ringnote is at work for {clinic.name}. Look here:
 
-  {stage.console.url:<32} Console: calls and texts as they come, and where their notes stand
-  {stage.pms.url:<32} The PMS: its clients' records, where notes and tasks appear
-  {stage.pms.url + "/faults":<32} Make the PMS fail, and watch what happens
+Console: calls and texts as they come, and where their notes stand (this link signs you in)
+  {stage.link}
+PMS: its clients' records, where notes and tasks appear
+  {stage.pms.url}
+Faults: make the PMS fail, and watch what happens
+  {stage.pms.url}/faults
 
 The phone system posts to
   {address}

@@ -34,7 +34,9 @@ class Demo:
             if READY in line:
                 break
         assert READY in self.said, self.said
-        self.console, self.pms = re.findall(r"^  (http://\S+:\d+) ", self.said, re.MULTILINE)[:2]
+        [self.link] = re.findall(r"^  (http://\S+/sign-in/\S+)$", self.said, re.MULTILINE)
+        self.console = self.link.partition("/sign-in/")[0]
+        [self.pms] = re.findall(r"^  (http://[^/\s]+)$", self.said, re.MULTILINE)
         [self.webhook] = re.findall(r"^  (http://\S+/webhooks/\S+)$", self.said, re.MULTILINE)
 
     def end(self) -> str:
@@ -92,6 +94,17 @@ def test_the_call_it_proposes_becomes_a_note_and_ctrl_c_ends_all(tmp_path: Path)
     assert "Traceback" not in demo.said + rest
     assert not is_open(demo.console)
     assert not is_open(demo.pms)
+
+
+def test_its_link_signs_in_again_and_again_and_nobody_else_is_let_in(tmp_path: Path) -> None:
+    with running(tmp_path / "demo", "--no-simulate") as demo:
+        stranger = requests.get(demo.console, timeout=5)
+        signed_in = [requests.Session() for _ in range(2)]
+        pages = [each.get(demo.link, timeout=5) for each in signed_in]
+        again = signed_in[0].get(demo.console, timeout=5)
+
+    assert "<h1>Sign in</h1>" in stranger.text
+    assert ["Calls and texts</h1>" in page.text for page in (*pages, again)] == [True] * 3
 
 
 def test_calls_come_by_themselves(tmp_path: Path) -> None:
