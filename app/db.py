@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from .clock import Clock, utc_now
 from .errors import ConfigError
+from .signals import send_announced
 
 SQLITE_BUSY_SECONDS = 15
 SQLITE_RETRY_SECONDS = 0.01
@@ -106,9 +107,13 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
-        """A session that commits at the end, or rolls back on any exception."""
+        """A session that commits at the end, or rolls back on any exception.
+
+        After the commit, what was announced in it is sent.
+        """
         with self._writing.begin() as session:
             yield session
+        send_announced(session)
 
     @contextmanager
     def reading(self) -> Iterator[Session]:

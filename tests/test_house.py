@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 
 ROOMS = (
     {"clock", "db", "errors", "http", "logs", "numbers"}
-    | {"schema", "settings", "transport", "vault", "wake"},
+    | {"schema", "settings", "signals", "transport", "vault", "wake"},
     {"runtime"},
     {"models"},
     {"connectors"},
@@ -59,10 +59,12 @@ BROAD = {
     "directory/sync.py": 1,
     "ledger/settle.py": 1,
     "sandbox/file.py": 1,
+    "signals.py": 1,
     "worker.py": 1,
 }
-"""Where anything at all is caught, and how often: the outermost frames, and two that raise it on
-once they have let go of what they held (a lease, a transaction)."""
+"""Where anything at all is caught, and how often: the outermost frames, the call of a host's
+receiver, and two that raise it on once they have let go of what they held (a lease, a
+transaction)."""
 
 REGISTRIES = [
     f"{name}.{top}"

@@ -21,6 +21,7 @@ from ..models import (
     OutboxRow,
     Pace,
 )
+from ..signals import announce, entry_set_aside, entry_written
 from .outbox import Work
 from .retry import Next, Verdict, breaker_seconds
 
@@ -65,6 +66,7 @@ def finish(db: Database, work: Work, result: Try) -> bool:
             _written(session, entry, row, work, result, now)
         else:
             _not_written(session, entry, row, work, result.verdict, now)
+        _announce(session, entry, result)
         _pace(session, work, result, now)
     return True
 
@@ -145,6 +147,21 @@ def _not_written(
             row.due_at = now if has_moved_on else now + timedelta(seconds=verdict.seconds)
             row.attempts = 0 if has_moved_on else work.attempts + 1
             entry.state = EntryState.RETRYING
+
+
+def _announce(session: Session, entry: Entry, result: Try) -> None:
+    facts = {
+        "entry_id": entry.id,
+        "kind": entry.kind.value,
+        "subject_kind": entry.subject_kind,
+        "subject_id": entry.subject_id,
+        "state": entry.state.value,
+        "pms_id": entry.pms_id,
+    }
+    if result.verdict.next is Next.WRITTEN and result.action != "none":
+        announce(session, entry_written, entry.clinic_id, **facts)
+    elif entry.state is EntryState.SET_ASIDE:
+        announce(session, entry_set_aside, entry.clinic_id, **facts, reason=entry.reason)
 
 
 def _pace(session: Session, work: Work, result: Try, now: datetime) -> None:

@@ -17,6 +17,7 @@ from ..db import Database
 from ..errors import ConnectorError, CredentialsRejected, RateLimited, Temporary
 from ..models import Clinic, Lookup
 from ..numbers import read_number
+from ..signals import announce, number_unmatched
 from .clients import store_clients
 from .match import match_number
 from .waiting import mark_waiting
@@ -59,6 +60,14 @@ def queue_lookup(session: Session, db: Database, clinic_id: int, number: str) ->
             where=sa.and_(Lookup.due_at.is_(None), stale),
         )
     )
+
+
+def is_being_asked(session: Session, clinic_id: int, number: str) -> bool:
+    """Whether the PMS has yet to say whether it knows `number`."""
+    query = sa.select(Lookup.number).where(
+        Lookup.clinic_id == clinic_id, Lookup.number == number, Lookup.due_at.is_not(None)
+    )
+    return session.scalars(query).first() is not None
 
 
 def answer_lookups(
@@ -126,6 +135,8 @@ def _store(db: Database, lookup: _Claimed, found: list[PmsClient], now: datetime
         decided = match_number(session, lookup.clinic_id, lookup.number, national, now)
         if decided.kind != "none":
             changed = changed | {lookup.number}
+        else:
+            announce(session, number_unmatched, lookup.clinic_id, number=lookup.number, kind="none")
         mark_waiting(session, db, lookup.clinic_id, changed)
 
 

@@ -19,6 +19,7 @@ from ..models import (
 )
 from ..numbers import NumberKind, read_number
 from ..runtime import Runtime
+from ..signals import announce, call_settled
 from ..telephony.calls import fold_call, settles_at, split_reused
 from ..telephony.facts import Correction, Fact
 from ..telephony.summaries import CallSummary, summary_from_json, summary_to_json
@@ -64,6 +65,7 @@ def settle_call(
         call = calls.get(ordinal) or _add(session, clinic, call_uuid, ordinal, group[0].at)
         if call.frozen_at:
             continue
+        before = _known(call)
         mine = _within(corrections, group, groups[ordinal:])
         whole = [*group, *read_leg_facts(session, call)]
         due_at = settles_at(whole, grace)
@@ -81,6 +83,8 @@ def settle_call(
             continue
         call.settled_at = call.settled_at or now
         _write(session, runtime, clinic, call, now)
+        if _known(call) != before:
+            _announce(session, call)
     return again_at
 
 
@@ -173,6 +177,23 @@ def _store(call: Call, summary: CallSummary) -> None:
     call.outcome = summary.outcome.value
     call.number = summary.number if summary.number_kind is NumberKind.PHONE else ""
     call.started_at = summary.started_at
+
+
+def _known(call: Call) -> tuple[object, ...]:
+    return call.settled_at, call.summary, call.filtered_by
+
+
+def _announce(session: Session, call: Call) -> None:
+    announce(
+        session,
+        call_settled,
+        call.clinic_id,
+        call_id=call.id,
+        call_uuid=call.call_uuid,
+        direction=call.direction,
+        outcome=call.outcome,
+        filtered_by=call.filtered_by,
+    )
 
 
 def _within(

@@ -8,10 +8,11 @@ from sqlalchemy.orm import Session
 
 from ..connectors import CONNECTORS
 from ..db import Database
-from ..directory.lookup import queue_lookup
+from ..directory.lookup import is_being_asked, queue_lookup
 from ..directory.match import Decided, match_number
 from ..models import Clinic, Event, EventStatus, Line, Match, Policy, SubjectKind
 from ..numbers import NumberKind, read_number
+from ..signals import announce, number_unmatched
 from ..telephony.facts import EventType, Fact, Grounds
 from .policy import Rules
 from .reconcile import find_connection_in_use
@@ -78,6 +79,8 @@ def match_subject(
     if match and match.number == known_as and match.kind not in UNDECIDED:
         return match
     decided = _decide(session, db, clinic, number, now)
+    if match is None or (match.number, match.kind) != (known_as, decided.kind):
+        _announce(session, clinic.id, known_as, decided.kind)
     if match is None:
         match = Match(clinic_id=clinic.id, subject_kind=subject[0], subject_id=subject[1])
         session.add(match)
@@ -103,6 +106,12 @@ def _decide(
     if decided.kind == "none" and e164 and _can_ask(session, clinic.id):
         queue_lookup(session, db, clinic.id, e164)
     return decided
+
+
+def _announce(session: Session, clinic_id: int, number: str, kind: str) -> None:
+    # While the PMS is being asked, it is for its answer to tell.
+    if kind == "several" or (kind == "none" and not is_being_asked(session, clinic_id, number)):
+        announce(session, number_unmatched, clinic_id, number=number, kind=kind)
 
 
 def _can_ask(session: Session, clinic_id: int) -> bool:
