@@ -92,9 +92,8 @@ def list_(runtime: Runtime, as_json: bool) -> None:
     with runtime.db.reading() as session:
         told = [_tell(each) for each in session.scalars(sa.select(User).order_by(User.name))]
         query = sa.select(BrowserSession.user_id, sa.func.max(BrowserSession.seen_at))
-        seen = {
-            user_id: at for user_id, at in session.execute(query.group_by(BrowserSession.user_id))
-        }
+        found = session.execute(query.group_by(BrowserSession.user_id))
+        seen = {row.user_id: row[1] for row in found}
     for each in told:
         each["seen_at"] = seen.get(each["id"])
     columns = ("name", "role", "clinics", "last seen", "state")
