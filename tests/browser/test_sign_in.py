@@ -1,0 +1,82 @@
+"""Signing in, looking and signing out, in a real browser."""
+
+import pytest
+from playwright.sync_api import expect
+
+from factories import make_client, make_clinic
+from ringnote import create_app
+from ringnote.access.users import add_user, sign_out_everywhere
+from ringnote.clock import utc_now
+from ringnote.models import Role
+from serving import served
+from stories import CALLER, Phone, settle
+
+PASSWORD = "paper lantern on a hill"
+
+
+@pytest.fixture
+def console(runtime):
+    clinic = make_clinic(runtime.db, name="Oak Street Vets")
+    make_client(runtime.db, clinic, "C1", "Jane Doe", numbers=[CALLER])
+    Phone(runtime, clinic).answered("u-1")
+    settle(runtime)
+    with served(create_app(runtime=runtime)) as url:
+        yield url
+
+
+@pytest.fixture
+def kim(runtime):
+    with runtime.db.transaction() as session:
+        return add_user(session, "kim", Role.OPERATOR, PASSWORD, None, utc_now())
+
+
+def sign_in(page, password=PASSWORD):
+    page.get_by_label("Name").fill("kim")
+    page.get_by_label("Password").fill(password)
+    page.get_by_role("button", name="Sign in").click()
+
+
+def test_somebody_signs_in_looks_and_signs_out(page, console, kim):
+    page.goto(f"{console}/unmatched")
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+
+    sign_in(page)
+    expect(page.get_by_role("heading", name="Whose number?")).to_be_visible()
+    page.get_by_role("link", name="Calls and texts", exact=True).click()
+    expect(page.get_by_text("Jane Doe")).to_be_visible()
+
+    page.get_by_role("link", name="kim").click()
+    expect(page.get_by_text("Since")).to_have_count(1)
+    page.get_by_role("button", name="Sign out", exact=True).click()
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+
+    page.go_back()
+    page.reload()
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+
+
+def test_a_session_that_ends_leads_from_the_live_list_to_the_sign_in(
+    browser, console, kim, runtime
+):
+    # A page of its own: the browser's console rightly tells of the request that was refused.
+    page = browser.new_page()
+    page.goto(console)
+    sign_in(page)
+    expect(page.get_by_text("Jane Doe")).to_be_visible()
+
+    with runtime.db.transaction() as session:
+        sign_out_everywhere(session, kim.id)
+
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible(timeout=8000)
+    expect(page.get_by_text("Jane Doe")).to_have_count(0)
+    page.close()
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_the_sign_in_fits_its_window(page, console, kim, width):
+    page.set_viewport_size({"width": width, "height": 800})
+
+    page.goto(console)
+
+    expect(page.get_by_label("Name")).to_be_focused()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
