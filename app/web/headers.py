@@ -1,6 +1,12 @@
-"""Security headers, set by blueprint so that a host's own pages keep theirs."""
+"""Security headers, set by blueprint so that a host's own pages keep theirs, and ours ours."""
+
+from typing import TYPE_CHECKING, cast
 
 from flask import Blueprint, Response
+from werkzeug.datastructures import Headers
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 PLAIN_CONTENT = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 """A Content-Security-Policy for answers that load nothing."""
@@ -9,6 +15,20 @@ PAGE_CONTENT = (
     " connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
 """One for pages with the look and the script of ours, and no code within."""
+
+
+class _Kept(Response):
+    """An answer whose `kept` headers are sent as they are.
+
+    What a host does after every request of its application comes after what a blueprint does.
+    """
+
+    kept: dict[str, str]
+
+    def get_wsgi_headers(self, environ: "WSGIEnvironment") -> Headers:
+        headers = super().get_wsgi_headers(environ)
+        headers.update(self.kept)
+        return headers
 
 
 def set_headers(blueprint: Blueprint, content_security_policy: str = PLAIN_CONTENT) -> None:
@@ -28,6 +48,6 @@ def set_headers(blueprint: Blueprint, content_security_policy: str = PLAIN_CONTE
 
     @blueprint.after_request
     def add(response: Response) -> Response:
-        for name, value in headers.items():
-            response.headers.setdefault(name, value)
-        return response
+        kept = cast(_Kept, _Kept.force_type(response))
+        kept.kept = {name: kept.headers.setdefault(name, value) for name, value in headers.items()}
+        return kept
