@@ -1,5 +1,7 @@
 """Cookies of Ringnote's own: bound to the host by name, Secure wherever the browser speaks TLS."""
 
+from urllib.parse import urlsplit
+
 from flask import Request, Response, current_app
 from werkzeug.http import dump_cookie
 
@@ -27,7 +29,8 @@ def drop_cookie(request: Request, response: Response, name: str) -> None:
 def is_over_tls(request: Request) -> bool:
     """Whether the browser speaks TLS, to us or to a proxy before us."""
     runtime: Runtime = current_app.extensions["ringnote"]
-    return request.is_secure or runtime.settings.public_url == f"https://{request.host}"
+    public = urlsplit(runtime.settings.public_url)
+    return request.is_secure or (public.scheme, public.netloc) == ("https", request.host)
 
 
 def _name(request: Request, name: str) -> str:
