@@ -1,12 +1,13 @@
 """The database: engine, transactions and its clock, on SQLite and PostgreSQL alike."""
 
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import sqlalchemy as sa
 from sqlalchemy import event
@@ -49,6 +50,9 @@ class Database:
     `clock` replaces the database's own time (for tests that hold it still).
     """
 
+    CLOCK: ClassVar[sa.ColumnElement[datetime]] = sa.cast(sa.func.clock_timestamp(), UtcDateTime())
+    """PostgreSQL's own time."""
+
     def __init__(
         self,
         url: str | sa.URL,
@@ -60,6 +64,10 @@ class Database:
         self.url = sa.make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._clock = clock
+        self.tells_time = clock is None and not self.is_sqlite
+        # SQLite takes one writer at a time, and waits for its turn by polling: one may be passed
+        # over for a second. So the writers of a process stand in line here.
+        self._turn = threading.Lock() if self.is_sqlite else nullcontext()
         if engine is not None:
             self.engine = engine
         elif self.is_sqlite:
@@ -111,7 +119,7 @@ class Database:
 
         After the commit, what was announced in it is sent.
         """
-        with self._writing.begin() as session:
+        with self._turn, self._writing.begin() as session:
             yield session
         send_announced(session)
 
@@ -123,20 +131,20 @@ class Database:
 
     def now(self) -> sa.ColumnElement[datetime]:
         """The database's present, as an expression: what leases and due times are held against."""
-        if self._clock is not None or self.is_sqlite:
+        if not self.tells_time:
             return sa.literal((self._clock or utc_now)(), UtcDateTime())
-        return sa.cast(sa.func.clock_timestamp(), UtcDateTime())
+        return self.CLOCK
 
     def present(self, session: Session) -> datetime:
         """The database's present, as a value."""
-        if self._clock is not None or self.is_sqlite:
+        if not self.tells_time:
             return (self._clock or utc_now)()
         moment: datetime = session.scalars(sa.select(self.now())).one()
         return moment
 
     def later(self, seconds: float) -> sa.ColumnElement[datetime]:
         """The database's present plus `seconds`, as an expression."""
-        if self._clock is not None or self.is_sqlite:
+        if not self.tells_time:
             moment = (self._clock or utc_now)() + timedelta(seconds=seconds)
             return sa.literal(moment, UtcDateTime())
         return sa.cast(

@@ -1,8 +1,11 @@
 """Due marks: "settle this subject then". Ingest, people's decisions and look-ups set them."""
 
 from datetime import datetime
+from functools import cache
+from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from ..db import Database
@@ -21,22 +24,33 @@ def mark_due(
 
     Bumps the generation, so that a settling under way notices. Does not commit.
     """
-    when = db.now() if due_at is None else sa.literal(due_at, DueMark.due_at.type)
-    insert = db.insert(DueMark).values(
-        clinic_id=clinic_id,
-        subject_kind=kind,
-        subject_key=key,
+    values: dict[str, Any] = {"of_clinic": clinic_id, "of_kind": kind, "of_key": key}
+    asks_database = due_at is None and db.tells_time
+    if not asks_database:
+        values["at"] = due_at or db.present(session)
+    session.execute(_upsert(db.is_sqlite, asks_database), values)
+
+
+@cache
+def _upsert(is_sqlite: bool, asks_database: bool) -> sa.Executable:
+    """The statement, built once: every webhook needs it, and building it takes longer than it."""
+    marks: Any = DueMark.__table__
+    kind = marks.c.subject_kind.type
+    when = Database.CLOCK if asks_database else sa.bindparam("at", type_=marks.c.due_at.type)
+    insert = (sqlite.insert if is_sqlite else postgresql.insert)(marks).values(
+        clinic_id=sa.bindparam("of_clinic"),
+        subject_kind=sa.bindparam("of_kind", type_=kind),
+        subject_key=sa.bindparam("of_key"),
         due_at=when,
         generation=1,
         failures=0,
     )
-    earlier = sa.case(
-        (DueMark.due_at <= insert.excluded.due_at, DueMark.due_at),
-        else_=insert.excluded.due_at,
-    )
-    session.execute(
-        insert.on_conflict_do_update(
-            index_elements=[DueMark.clinic_id, DueMark.subject_kind, DueMark.subject_key],
-            set_={"due_at": earlier, "generation": DueMark.generation + 1, "failures": 0},
-        )
+    new = insert.excluded.due_at
+    return insert.on_conflict_do_update(
+        index_elements=[marks.c.clinic_id, marks.c.subject_kind, marks.c.subject_key],
+        set_={
+            "due_at": sa.case((marks.c.due_at <= new, marks.c.due_at), else_=new),
+            "generation": marks.c.generation + 1,
+            "failures": 0,
+        },
     )
