@@ -60,6 +60,7 @@ CHAPTERS: dict[str, dict[str, Listing]] = {
     },
 }
 COMMANDS = {name: entry for chapter in CHAPTERS.values() for name, entry in chapter.items()}
+HELP = {"help_option_names": ["-h", "--help"]}
 
 FIRST_STEPS = """\
 ringnote demo
@@ -88,14 +89,16 @@ ENVIRONMENT = (
 class Group(click.Group):
     """Loads its commands when they are asked for, and says in words what went wrong."""
 
+    chapters = CHAPTERS
+    first_steps = FIRST_STEPS
+
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
+        return [name for chapter in self.chapters.values() for name in chapter]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        entry = COMMANDS.get(cmd_name)
-        if entry is None:
+        if cmd_name not in self.list_commands(ctx):
             return None
-        module = importlib.import_module(f".{entry.module}", __package__)
+        module = importlib.import_module(f".{COMMANDS[cmd_name].module}", __package__)
         command: click.Command = getattr(module, cmd_name)
         return command
 
@@ -105,27 +108,28 @@ class Group(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except NoSuchCommand as error:
-            raise NoSuchCommand(error.command_name, possibilities=COMMANDS, ctx=ctx) from None
+            known = self.list_commands(ctx)
+            raise NoSuchCommand(error.command_name, possibilities=known, ctx=ctx) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        for chapter, entries in CHAPTERS.items():
+        for chapter, entries in self.chapters.items():
             with formatter.section(chapter):
                 formatter.write_dl([(name, entry.help) for name, entry in entries.items()])
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("First steps"):
-            for line in FIRST_STEPS.splitlines():
+            for line in self.first_steps.splitlines():
                 formatter.write(f"{'':>{formatter.current_indent if line else 0}}{line}\n")
         with formatter.section("Environment (each also as NAME_FILE, a file that holds it)"):
             formatter.write_dl(ENVIRONMENT)
         formatter.write_paragraph()
-        formatter.write_text("ringnote COMMAND --help tells more of each.")
+        formatter.write_text(f"{ctx.command_path} COMMAND --help tells more of each.")
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except RingnoteError as error:
-            raise click.ClickException(_in_words(error)) from error
+            raise click.ClickException(self.advice(_in_words(error))) from error
         except (OperationalError, InterfaceError, TimeoutError) as error:
             raise click.ClickException(_of_database(error)) from error
         except KeyboardInterrupt:
@@ -136,8 +140,12 @@ class Group(click.Group):
                 _interrupt(ctx)
             raise
 
+    def advice(self, said: str) -> str:
+        """What went wrong and what to do, with commands named as they are called here."""
+        return said
 
-@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
+
+@click.group(cls=Group, context_settings=HELP)
 @click.version_option(package_name="ringnote", message="%(prog)s %(version)s")
 def main() -> None:
     """Keeps a clinic's practice-management system up to date from its phone system.

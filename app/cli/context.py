@@ -14,6 +14,11 @@ from ..models import Clinic
 from ..runtime import Runtime
 from ..settings import load_settings
 
+RUNTIME = "ringnote.runtime"
+"""Where a run of a command keeps its runtime, in click's `meta`."""
+HOST = "ringnote.host"
+"""Where it says how to find the runtime of the application that mounted Ringnote, if one did."""
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -35,11 +40,21 @@ def pass_runtime(command: Callable[Concatenate[Runtime, P], R]) -> Callable[P, R
 
 def find_runtime(context: click.Context) -> Runtime:
     """The runtime of this run of the command: the host's, else one from the environment."""
-    root = context.find_root()
-    if not isinstance(root.obj, Runtime):
-        root.obj = Runtime.from_settings(load_settings())
-        root.call_on_close(root.obj.close)
-    return root.obj
+    runtime = context.find_object(Runtime) or context.meta.get(RUNTIME)
+    if runtime is None:
+        find = context.meta.get(HOST, _of_environment)
+        runtime = context.meta[RUNTIME] = find()
+        context.find_root().call_on_close(runtime.close)
+    return runtime
+
+
+def is_hosted(context: click.Context) -> bool:
+    """Whether this run is of `flask ringnote`, in the application that mounted it."""
+    return HOST in context.meta
+
+
+def _of_environment() -> Runtime:
+    return Runtime.from_settings(load_settings())
 
 
 def who() -> str:

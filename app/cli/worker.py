@@ -11,7 +11,7 @@ import structlog
 from ..logs import configure_logs
 from ..runtime import Runtime
 from ..worker import Worker
-from .context import pass_runtime
+from .context import is_hosted, pass_runtime
 
 STOPPING = {signal.SIGTERM, signal.SIGINT}
 PAUSE_SECONDS = 5.0
@@ -28,7 +28,8 @@ def worker(runtime: Runtime, threads: int, until_idle: bool) -> None:
 
     Ctrl-C or SIGTERM ends it once what was begun is finished.
     """
-    configure_logs(runtime.settings.log_format)
+    if not is_hosted(click.get_current_context()):
+        configure_logs(runtime.settings.log_format)
     _ = runtime.vault
     work = Worker(runtime, threads)
     if until_idle:

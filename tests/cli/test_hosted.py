@@ -1,0 +1,133 @@
+"""`flask ringnote …`, through the real `flask`, in an application that mounts Ringnote or not."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from factories import make_clinic
+from ringnote.cli import COMMANDS
+from ringnote.cli.hosted import APART, commands
+from stories import Phone
+
+FLASK = str(Path(sys.executable).with_name("flask"))
+
+HOST = """\
+import sqlalchemy as sa
+from flask import Flask
+
+from ringnote import Ringnote
+from ringnote.signals import call_settled
+
+
+def create_app():
+    app = Flask("host")
+    app.config["RINGNOTE_PUBLIC_URL"] = "https://host.example/ringnote"
+    app.config["SECRET_KEY"] = "of the host's own"
+    engine = sa.create_engine({url!r})
+    Ringnote(app, engine=engine, data_dir={folder!r})
+    call_settled.connect(tell, weak=False)
+    return app
+
+
+def tell(clinic_id, call_uuid, **facts):
+    print("settled", call_uuid)
+
+
+def create_other():
+    return Flask("other")
+"""
+
+
+@pytest.fixture
+def host(database_url, tmp_path) -> Path:
+    """A folder with a `host.py`, whose application has mounted Ringnote by its own engine."""
+    source = HOST.format(url=database_url, folder=str(tmp_path / "data"))
+    (tmp_path / "host.py").write_text(source)
+    return tmp_path
+
+
+def flask(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    environ = {name: each for name, each in os.environ.items() if not name.startswith("RINGNOTE_")}
+    # A fault would show itself by making a database there.
+    environ["XDG_DATA_HOME"] = str(folder / "elsewhere")
+    return subprocess.run(
+        [FLASK, *words], cwd=folder, env=environ, capture_output=True, text=True, timeout=60
+    )
+
+
+def test_help_needs_no_application(tmp_path):
+    told = flask(tmp_path, "ringnote", "--help")
+    told_more = flask(tmp_path, "ringnote", "clinic", "add", "--help")
+
+    assert (told.returncode, told.stderr) == (0, "")
+    assert "flask ringnote clinic add" in told.stdout
+    assert (told_more.returncode, told_more.stderr) == (0, "")
+
+
+def test_it_has_every_command_but_those_that_stand_apart():
+    told = CliRunner().invoke(commands, ["--help"]).output
+    listed = {line.split()[0] for line in told.splitlines() if line.startswith("  ")}
+
+    assert listed & COMMANDS.keys() == COMMANDS.keys() - APART
+    refused = CliRunner().invoke(commands, ["serve"])
+    assert (refused.exit_code, "No such command 'serve'" in refused.stderr) == (2, True)
+
+
+def test_it_works_on_what_the_host_has_mounted(host, runtime):
+    added = flask(
+        host, "--app", "host", "ringnote", "clinic", "add", "Oak Street Vets",
+        "--container", "123456", "--timezone", "America/New_York", "--json",
+    )  # fmt: skip
+    listed = flask(host, "--app", "host", "ringnote", "clinic", "list", "--json")
+
+    assert (added.returncode, added.stderr) == (0, "")
+    clinic = json.loads(added.stdout)
+    assert clinic["webhook_url"].startswith("https://host.example/ringnote/webhooks/")
+    assert [each["id"] for each in json.loads(listed.stdout)] == [clinic["id"]]
+    assert not (host / "elsewhere").exists()
+
+
+def test_its_worker_has_the_receivers_of_the_host(host, runtime):
+    Phone(runtime, make_clinic(runtime.db)).answered("u-1")
+
+    worked = flask(host, "--app", "host", "ringnote", "worker", "--until-idle")
+
+    assert (worked.returncode, worked.stdout) == (0, "settled u-1\n")
+
+
+def test_wrong_input_reads_as_well(host, runtime):
+    unknown = flask(host, "--app", "host", "ringnote", "clinic", "show", "nobody", "--json")
+    misspelt = flask(host, "--app", "host", "ringnote", "clinic", "ad")
+
+    assert (unknown.returncode, unknown.stdout) == (1, "")
+    assert unknown.stderr.startswith("Error: No clinic is called 'nobody'")
+    assert (misspelt.returncode, "'add'" in misspelt.stderr) == (2, True)
+
+
+def test_advice_names_the_commands_as_they_are_called_here(tmp_path):
+    source = HOST.format(url=f"sqlite:///{tmp_path / 'empty.sqlite3'}", folder=str(tmp_path))
+    (tmp_path / "host.py").write_text(source)
+
+    told = flask(tmp_path, "--app", "host", "ringnote", "clinic", "list")
+
+    assert told.returncode == 1
+    assert "run: flask ringnote migrate" in told.stderr
+
+
+def test_an_application_that_has_not_mounted_it_is_told_what_to_do(host):
+    told = flask(host, "--app", "host:create_other", "ringnote", "clinic", "list", "--json")
+
+    assert (told.returncode, told.stdout) == (1, "")
+    assert told.stderr.startswith("Error: The application 'other' has not mounted Ringnote.")
+
+
+def test_no_application_at_all_is_said_as_flask_says_it(tmp_path):
+    told = flask(tmp_path, "ringnote", "clinic", "list")
+
+    assert told.returncode == 2
+    assert "Could not locate a Flask application" in told.stderr
