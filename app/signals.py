@@ -8,9 +8,10 @@ the work, and holds it up for as long as it takes.
 from traceback import extract_tb
 from typing import Any
 
-import structlog
 from blinker import NamedSignal
 from sqlalchemy.orm import Session
+
+from .logs import get_logger
 
 ANNOUNCED = "ringnote_announced"
 
@@ -29,7 +30,7 @@ number_unmatched = NamedSignal("number_unmatched")
 """A call or text waits for somebody to say whose its number is. `number` (E.164 where it is one),
 `kind` ('none' or 'several' clients)."""
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 def announce(session: Session, signal: NamedSignal, clinic_id: int, **facts: Any) -> None:

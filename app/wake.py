@@ -12,17 +12,17 @@ from collections.abc import Iterator
 
 import psycopg
 import sqlalchemy as sa
-import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from .db import Database
+from .logs import get_logger
 
 CHANNEL = "ringnote_due"
 NOTIFY_GAP_SECONDS = 0.02
 DATA_VERSION_SECONDS = 0.01
 LISTEN_SECONDS = 0.5
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 class Waker:

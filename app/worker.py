@@ -4,7 +4,6 @@ import threading
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
-import structlog
 from sqlalchemy.exc import DBAPIError
 
 from .connectors.base import Connector
@@ -15,6 +14,7 @@ from .delivery.leases import Leases
 from .delivery.outbox import Work, claim, is_any_leased
 from .directory.lookup import answer_lookups
 from .ledger.settle import settle_due
+from .logs import get_logger
 from .models import Connection
 from .runtime import Runtime
 from .wake import watching
@@ -25,7 +25,7 @@ DATABASE_PAUSE_SECONDS = 1.0
 SETTLE_BATCH = 20
 LOOKUP_BATCH = 5
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 class Worker:

@@ -12,6 +12,7 @@ import pytest
 from cryptography.fernet import Fernet
 from psycopg import sql
 
+from confidential import Watch, watching_logs
 from postgres import NoPostgresError, postgres
 from ringnote import schema
 from ringnote.db import Database
@@ -26,6 +27,14 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if os.environ.get("RINGNOTE_NO_SKIPS") and reporter and reporter.stats.get("skipped"):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.fixture(autouse=True)
+def watch() -> Iterator[Watch]:
+    """Fails whatever logs a client's name, number or text, or a secret."""
+    with watching_logs() as watch:
+        yield watch
+    assert watch.leaks() == []
 
 
 @pytest.fixture(scope="session")

@@ -5,8 +5,8 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 import sqlalchemy as sa
-from structlog.testing import capture_logs
 
+from confidential import logged
 from factories import make_client, make_clinic, make_connection
 from fakes import MemoryConnector
 from ringnote.clock import utc_now
@@ -256,7 +256,9 @@ def test_a_receiver_may_listen_to_one_clinic_alone(runtime):
     assert sent == [2]
 
 
-def test_a_receiver_that_fails_stops_neither_the_work_nor_the_others(runtime, clinic, phone):
+def test_a_receiver_that_fails_stops_neither_the_work_nor_the_others(
+    runtime, clinic, phone, caplog
+):
     def fail(clinic_id: int, /, **facts: object) -> None:
         raise KeyError(facts["number"])
 
@@ -265,14 +267,13 @@ def test_a_receiver_that_fails_stops_neither_the_work_nor_the_others(runtime, cl
         heard(number_unmatched) as first,
         number_unmatched.connected_to(fail),
         heard(number_unmatched) as last,
-        capture_logs() as logs,
     ):
         settle(runtime)
 
     assert len(first) == len(last) == 1
     assert [each.state for each in entries(runtime)] == ["waiting"]
-    (log,) = logs
+    (log,) = logged(caplog)
     assert (log["event"], log["signal"]) == ("signal.receiver_failed", "number_unmatched")
     assert log["error"] == "KeyError"
     assert __file__ in log["at"][0]
-    assert CALLER not in str(log)
+    assert CALLER not in caplog.text

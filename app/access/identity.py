@@ -19,7 +19,11 @@ class Scope(enum.StrEnum):
     """Clients, and whose a number is."""
 
 
-Need = Role | Scope
+ANY_SCOPE = frozenset(Scope)
+"""What any token that opens something opens."""
+
+Need = Role | Scope | frozenset[Scope]
+"""A role, a scope, or one of several scopes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +42,9 @@ class Identity:
     """False for whoever sits at the machine while nobody could sign in."""
 
     def may(self, need: Need) -> bool:
-        """Whether they may do what needs this role or scope, at a clinic of theirs."""
+        """Whether they may do what needs this role, or a scope of these, at a clinic of theirs."""
+        if isinstance(need, frozenset):
+            return not need.isdisjoint(self.scopes)
         if isinstance(need, Scope):
             return need in self.scopes
         return self.role is not None and RANK[self.role] >= RANK[need]

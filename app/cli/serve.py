@@ -5,9 +5,8 @@ import signal
 import threading
 
 import click
-import structlog
 
-from ..logs import configure_logs
+from ..logs import configure_logs, get_logger
 from ..runtime import Runtime
 from ..web.extension import create_app
 from ..web.server import Server
@@ -15,7 +14,7 @@ from ..worker import Worker
 from .context import pass_runtime
 from .worker import STOPPING, keep_working, signals_held
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 @click.command()

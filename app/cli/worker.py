@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import click
-import structlog
 
-from ..logs import configure_logs
+from ..logs import configure_logs, get_logger
 from ..runtime import Runtime
 from ..worker import Worker
 from .context import is_hosted, pass_runtime
@@ -16,7 +15,7 @@ from .context import is_hosted, pass_runtime
 STOPPING = {signal.SIGTERM, signal.SIGINT}
 PAUSE_SECONDS = 5.0
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 @click.command()

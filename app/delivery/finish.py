@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
-import structlog
 from sqlalchemy.orm import Session
 
 from ..db import Database
 from ..ledger.callbacks import close_callback
+from ..logs import get_logger
 from ..models import (
     Attempt,
     Callback,
@@ -25,7 +25,7 @@ from ..signals import announce, entry_set_aside, entry_written
 from .outbox import Work
 from .retry import Next, Verdict, breaker_seconds
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

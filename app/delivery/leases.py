@@ -5,17 +5,17 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import structlog
 from sqlalchemy.exc import DBAPIError
 
 from ..db import Database
+from ..logs import get_logger
 from .outbox import LEASE_SECONDS, Work, renew
 
 RENEW_SECONDS = 2.5
 SLACK_SECONDS = 3.0
 """A lease with less than this left is not relied on any more."""
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 class Leases:

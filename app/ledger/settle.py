@@ -8,11 +8,11 @@ import random
 from datetime import datetime
 
 import sqlalchemy as sa
-import structlog
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from ..db import Database
+from ..logs import get_logger
 from ..models import DueMark, SubjectKind
 from ..runtime import Runtime
 from .settle_call import settle_call
@@ -23,7 +23,7 @@ LONGEST_PAUSE_SECONDS = 3600.0
 Subject = tuple[int, SubjectKind, str]
 """Clinic, kind and key (callUuid or conversationID)."""
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 def settle_due(runtime: Runtime, limit: int = 50) -> int:

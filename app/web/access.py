@@ -7,11 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-import structlog
 from flask import current_app, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from ..access.identity import Identity, Need, Scope
+from ..access.identity import Identity, Need
+from ..logs import get_logger
 from ..models import Role
 from .bearer import let_program_in
 from .door import Door
@@ -23,7 +23,7 @@ SAFE = {"GET", "HEAD", "OPTIONS"}
 
 View = TypeVar("View", bound=Callable[..., ResponseReturnValue])
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Open:
 
 
 def needs(need: Need) -> Callable[[View], View]:
-    """Declare that a route takes this role, or of a program this scope."""
+    """Declare that a route takes this role, or of a program this scope (or one of these)."""
     return _declare(need)
 
 
@@ -58,10 +58,10 @@ def guard() -> ResponseReturnValue | None:
             return problem(403, "This address says not whom it is for")
         case Open(has_form):
             return check_form("") if has_form and request.method not in SAFE else None
-        case Scope():
-            return let_program_in(need)
         case Role():
             return _let_person_in(need)
+        case _:
+            return let_program_in(need)
 
 
 def who() -> Identity:

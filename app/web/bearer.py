@@ -9,8 +9,8 @@ from ..runtime import Runtime
 from .problems import problem
 
 
-def let_program_in(scope: Scope) -> ResponseReturnValue | None:
-    """Let the request through, or answer it."""
+def let_program_in(need: Scope | frozenset[Scope]) -> ResponseReturnValue | None:
+    """Let the request through if its token has the scope (or one of these), or answer it."""
     runtime: Runtime = current_app.extensions["ringnote"]
     kind, _, secret = request.headers.get("Authorization", "").partition(" ")
     if kind.lower() != "bearer" or not secret.strip():
@@ -24,8 +24,9 @@ def let_program_in(scope: Scope) -> ResponseReturnValue | None:
     if is_touch_due(token, now):
         with runtime.db.transaction() as session:
             touch_token(session, token.id, now)
-    if not identity.may(scope):
-        return problem(403, "This token has not the scope that this needs", f"It needs {scope}.")
+    if not identity.may(need):
+        scopes = " or ".join(sorted(need)) if isinstance(need, frozenset) else need
+        return problem(403, "This token has not the scope that this needs", f"It needs {scopes}.")
     g.ringnote_identity = identity
     return None
 

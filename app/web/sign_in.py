@@ -4,7 +4,6 @@ from datetime import timedelta
 from urllib.parse import urlsplit
 
 import sqlalchemy as sa
-import structlog
 from flask import (
     Blueprint,
     Response,
@@ -21,6 +20,7 @@ from ..access.passwords import is_password
 from ..access.sessions import begin_session, end_session
 from ..access.tries import count_try, forgive
 from ..access.users import find_user, follow_link, plain_name, sign_out_everywhere
+from ..logs import get_logger
 from ..models import BrowserSession, Role, User
 from ..runtime import Runtime
 from .access import needs, open_to_all, who
@@ -28,7 +28,7 @@ from .cookies import drop_cookie, read_cookie, set_cookie
 from .door import SESSION, Door
 from .headers import PAGE_CONTENT, set_headers
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 blueprint = Blueprint("door", __name__, template_folder="templates")
 set_headers(blueprint, PAGE_CONTENT)
 

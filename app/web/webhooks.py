@@ -6,7 +6,6 @@ Reads nothing itself: the raw bytes go to telephony's ingest with their time of 
 import base64
 import hashlib
 
-import structlog
 from flask import Blueprint, current_app, jsonify, render_template, request
 from flask.typing import ResponseReturnValue
 from markupsafe import Markup
@@ -14,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from ..errors import WebhookError
+from ..logs import get_logger
 from ..runtime import Runtime
 from ..telephony.ingest import take
 from ..telephony.tokens import find_clinic_by_token
@@ -29,7 +29,7 @@ STYLE = (
 )
 STYLE_HASH = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 blueprint = Blueprint("webhooks", __name__, template_folder="templates")
 set_headers(blueprint, f"{PLAIN_CONTENT}; style-src 'sha256-{STYLE_HASH}'")
 
