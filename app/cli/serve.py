@@ -6,6 +6,7 @@ import threading
 
 import click
 
+from ..access.users import has_users
 from ..logs import configure_logs, get_logger
 from ..runtime import Runtime
 from ..web.extension import create_app
@@ -46,6 +47,7 @@ def serve(runtime: Runtime, host: str, port: int, no_worker: bool) -> None:
         for thread in threads:
             thread.start()
         click.echo(f"Ringnote is at {server.url} (Ctrl-C ends it)")
+        _say_who_gets_in(runtime)
         signal.sigwait(STOPPING)
     stop.set()
     if worker:
@@ -55,6 +57,15 @@ def serve(runtime: Runtime, host: str, port: int, no_worker: bool) -> None:
         thread.join()
     if failed.is_set():
         raise click.exceptions.Exit(1)
+
+
+def _say_who_gets_in(runtime: Runtime) -> None:
+    with runtime.db.reading() as session:
+        if not has_users(session):
+            click.echo(
+                "Nobody can sign in yet, so the console answers this machine alone."
+                " Let somebody in: ringnote user add NAME --role admin"
+            )
 
 
 def _serve_until_end(server: Server, failed: threading.Event) -> None:

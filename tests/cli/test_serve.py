@@ -102,6 +102,24 @@ def test_it_takes_a_webhook_and_ends_gracefully_on_sigterm(environ, db):
     assert "555" not in logged
 
 
+def test_it_says_who_gets_in_until_there_is_a_user(environ):
+    with serving(environ, "--no-worker") as (process, _):
+        said = process.stdout.readline()
+    added = subprocess.run(
+        [RINGNOTE, "user", "add", "kim", "--link"], env=environ, capture_output=True, text=True
+    )
+    with serving(environ, "--no-worker") as (process, url):
+        page = requests.get(url, timeout=10)
+        process.send_signal(signal.SIGTERM)
+        rest, _ = process.communicate(timeout=30)
+
+    assert "this machine alone" in said
+    assert "ringnote user add" in said
+    assert added.returncode == 0
+    assert rest == ""
+    assert "<h1>Sign in</h1>" in page.text
+
+
 def test_ctrl_c_ends_it_gracefully_too(environ):
     with serving(environ, "--no-worker") as (process, _):
         process.send_signal(signal.SIGINT)
