@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 import flask
 import pytest
+import sqlalchemy as sa
 
 from factories import make_clinic
 from ringnote import Ringnote, create_app, create_receiver
@@ -134,6 +135,27 @@ def test_an_argument_wins_over_the_host_s_config_and_that_over_the_environment(
     assert settings.data_dir == tmp_path / "argument"
     assert settings.public_url == "https://host.example"
     assert settings.log_format == "json"
+
+
+def test_the_engine_of_a_host_decides_whatever_url_is_set_elsewhere(db, tmp_path, monkeypatch):
+    monkeypatch.setenv("RINGNOTE_DATABASE_URL", f"sqlite:///{tmp_path / 'elsewhere.sqlite3'}")
+    host = make_host()
+
+    Ringnote(host, engine=db.engine, data_dir=tmp_path, secret_key="a key")
+
+    runtime = host.extensions["ringnote"]
+    assert runtime.db.url == db.url == sa.make_url(runtime.settings.url)
+
+
+def test_a_host_on_postgresql_is_asked_for_the_keys_that_its_machines_share(
+    postgres_copy, tmp_path
+):
+    engine = sa.create_engine(postgres_copy)
+
+    with pytest.raises(ConfigError, match="RINGNOTE_SECRET_KEY is not set"):
+        Ringnote(make_host(), engine=engine, data_dir=tmp_path)
+
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_wrong_settings_are_all_named(tmp_path):

@@ -141,10 +141,12 @@ def _of_host(app: Flask, arguments: dict[str, Any], engine: sa.Engine | None) ->
     config = from_config(app.config)
     if not arguments.get("secret_key") and app.config.get("SECRET_KEY"):
         config.setdefault("secret_key", str(app.config["SECRET_KEY"]))
-    settings = load_settings(arguments, config)
     if engine is None:
-        return Runtime.from_settings(settings)
-    return Runtime(settings, Database.of_engine(engine))
+        return Runtime.from_settings(load_settings(arguments, config))
+    db = Database.of_engine(engine)
+    # So that what is asked of a deployment on PostgreSQL is asked of this one too.
+    arguments = arguments | {"database_url": db.url.render_as_string(hide_password=False)}
+    return Runtime(load_settings(arguments, config), db)
 
 
 def _standing_alone(runtime: Runtime, console: bool) -> Flask:
