@@ -34,14 +34,14 @@ def list_entries(
     conditions = [of_clinics(Entry.clinic_id, clinics)]
     if state is not None:
         conditions.append(Entry.state == EntryState(state))
-    return _tell(session, read_entries_where(session, sa.and_(*conditions), limit))
+    return tell_entries(session, read_entries_where(session, sa.and_(*conditions), limit))
 
 
 def show_entry_story(session: Session, entry_id: int) -> Told | None:
     """One entry with its text and every try to write it; None if there is no such entry."""
     found = read_entries_where(session, Entry.id == entry_id, 1)
     attempts = read_attempts(session, [entry_id])
-    return next(iter(_tell(session, found, attempts)), None)
+    return next(iter(tell_entries(session, found, attempts)), None)
 
 
 def tell_entry(
@@ -81,37 +81,38 @@ def tell_clinic(clinic: Clinic) -> Told:
     return {"id": clinic.id, "name": clinic.name, "timezone": clinic.timezone}
 
 
-def _tell(
+def tell_entries(
     session: Session,
     found: Sequence[Standing],
     attempts: Mapping[int, list[Told]] | None = None,
 ) -> list[Told]:
+    """These entries as a listing shows them, with what they come of; `attempts` as above."""
     now = utc_now()
     clinics = read_clinics(session, (each.entry.clinic_id for each in found))
     origins = read_origins(session, [each.entry for each in found])
     every = [origin for several in origins.values() for origin in several]
-    matches, keys = read_matches(session, every), _keys(session, every)
+    matches, named = read_matches(session, every), _named(session, every)
     told = []
     for each in found:
         entry, mine = each.entry, origins[each.entry.id]
         rule = next((matches[origin]["rule"] for origin in mine if origin in matches), None)
         row = tell_entry(each, clinics[entry.clinic_id], rule, now, attempts)
-        row["origins"] = [{"kind": kind, "key": keys[kind, number]} for kind, number in mine]
+        row["origins"] = [{"kind": origin[0], **named[origin]} for origin in mine]
         told.append(row)
     return told
 
 
-def _keys(session: Session, subjects: Sequence[Subject]) -> dict[Subject, str]:
-    """Their callUuids and conversationIDs."""
+def _named(session: Session, subjects: Sequence[Subject]) -> dict[Subject, Told]:
+    """Of each, the call's or conversation's id, and its key: callUuid or conversationID."""
     ids = {kind: {number for each, number in subjects if each == kind} for kind, _ in subjects}
-    calls = sa.select(Call.id, Call.call_uuid).where(Call.id.in_(ids.get("call", ())))
+    calls = sa.select(Call.id, Call.id, Call.call_uuid).where(Call.id.in_(ids.get("call", ())))
     windows = (
-        sa.select(Transcript.id, Conversation.conversation_key)
+        sa.select(Transcript.id, Conversation.id, Conversation.conversation_key)
         .join(Conversation, Conversation.id == Transcript.conversation_id)
         .where(Transcript.id.in_(ids.get("transcript", ())))
     )
     return {
-        (kind, number): key
+        (kind, number): {"id": subject_id, "key": key}
         for kind, query in (("call", calls), ("transcript", windows))
-        for number, key in session.execute(query)
+        for number, subject_id, key in session.execute(query)
     }
