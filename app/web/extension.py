@@ -13,6 +13,7 @@ from ..runtime import Runtime
 from ..settings import Settings, from_config, load_settings
 from . import health, sign_in, webhooks
 from .access import guard
+from .api import api
 from .console import console
 from .cookies import is_over_tls
 from .door import CurrentUser, Door
@@ -27,7 +28,7 @@ HSTS = "max-age=31536000"
 class Ringnote:
     """Mounts Ringnote under `url_prefix` of a Flask application; nothing else there changes.
 
-    `webhooks` and `console` can each be left out; `/healthz` and `/readyz` are always there.
+    `webhooks`, `console` and `api` can each be left out; `/healthz` and `/readyz` are always there.
     `current_user` is called in each request for a page and says who is signed in to the host:
     `ringnote.person(name, role, clinics)`, or None for nobody. Without it Ringnote has a sign-in of
     its own. `engine` is the host's SQLAlchemy engine, to live in the same database.
@@ -44,6 +45,7 @@ class Ringnote:
         url_prefix: str = "/ringnote",
         webhooks: bool = True,
         console: bool = True,
+        api: bool = True,
         current_user: CurrentUser | None = None,
         engine: sa.Engine | None = None,
         runtime: Runtime | None = None,
@@ -57,6 +59,7 @@ class Ringnote:
             "url_prefix": url_prefix,
             "webhooks": webhooks,
             "console": console,
+            "api": api,
             "current_user": current_user,
             "engine": engine,
         }
@@ -78,11 +81,12 @@ class Ringnote:
         runtime = self._runtime or _of_host(app, self._settings, chosen["engine"])
         blueprints = [health.blueprint]
         blueprints += [webhooks.blueprint] if chosen["webhooks"] else []
+        blueprints += [api] if chosen["api"] else []
         blueprints += [console] if chosen["console"] else []
         if chosen["console"] and chosen["current_user"] is None:
             blueprints.append(sign_in.blueprint)
-        if chosen["console"]:
-            # A missing key is told here, not at the first form.
+        if chosen["console"] or chosen["api"]:
+            # A missing key is told here, not at the first form or second page.
             _ = runtime.secret_key
         app.extensions[NAME] = runtime
         app.extensions[DOOR] = Door(runtime, chosen["current_user"])
@@ -90,16 +94,16 @@ class Ringnote:
 
 
 def create_app(settings: Settings | None = None, *, runtime: Runtime | None = None) -> Flask:
-    """Ringnote by itself: webhooks, health, console and its sign-in, at the root.
+    """Ringnote by itself: webhooks, health, API, console and its sign-in, at the root.
 
     Settings come from the environment where neither is given. Raises ConfigError naming all faults.
     """
-    return _standing_alone(runtime or _runtime(settings), console=True)
+    return _standing_alone(runtime or _runtime(settings), has_pages=True)
 
 
 def create_receiver(settings: Settings | None = None, *, runtime: Runtime | None = None) -> Flask:
     """Only what the phone system and a load balancer need: webhooks and health, at the root."""
-    return _standing_alone(runtime or _runtime(settings), console=False)
+    return _standing_alone(runtime or _runtime(settings), has_pages=False)
 
 
 def _mount(app: Flask, url_prefix: str, blueprints: Sequence[Blueprint]) -> None:
@@ -149,13 +153,13 @@ def _of_host(app: Flask, arguments: dict[str, Any], engine: sa.Engine | None) ->
     return Runtime(load_settings(arguments, config), db)
 
 
-def _standing_alone(runtime: Runtime, console: bool) -> Flask:
+def _standing_alone(runtime: Runtime, has_pages: bool) -> Flask:
     app = Flask(__package__, static_folder=None, template_folder=None)
     if proxies := runtime.settings.proxies:
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
             app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies, x_port=proxies
         )
-    Ringnote(app, url_prefix="", console=console, runtime=runtime)
+    Ringnote(app, url_prefix="", console=has_pages, api=has_pages, runtime=runtime)
 
     @app.after_request
     def insist_on_tls(response: Response) -> Response:
