@@ -16,6 +16,8 @@ from typing import Any
 EXAMPLES = Path(__file__).parents[1] / "examples"
 FLASK = str(Path(sys.executable).with_name("flask"))
 START_SECONDS = 30.0
+TOKEN_FIELD = re.compile(r'name="(?:csrf_token|form_token)" value="([^"]+)"')
+"""Finds what a form carries that proves it to be the application's own."""
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Ringnote mounted in a host's application, and by itself."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from factories import make_clinic
-from ringnote import Ringnote, create_app, create_receiver
+from ringnote import Ringnote, create_app, create_receiver, person
 from ringnote.clock import utc_now
 from ringnote.errors import ConfigError
 from ringnote.runtime import Runtime
@@ -100,6 +101,17 @@ def test_blueprints_of_the_same_names_in_the_host_do_no_harm(runtime):
     Ringnote(host, runtime=runtime)
 
     assert host.test_client().get("/ringnote/healthz").status_code == 200
+
+
+def test_links_follow_the_path_that_a_proxy_serves_the_host_below(runtime):
+    host = make_host()
+    Ringnote(host, runtime=runtime, current_user=lambda: person("Kim", "viewer"))
+
+    page = host.test_client().get("/ringnote/", environ_overrides={"SCRIPT_NAME": "/portal"})
+
+    links = re.findall(r'(?:href|src|action|data-[a-z]+)="(/[^"]*)"', page.text)
+    assert len(links) > 5
+    assert [link for link in links if not link.startswith("/portal/ringnote/")] == []
 
 
 def test_a_host_that_lowers_its_own_limit_still_takes_webhooks(runtime):
