@@ -10,6 +10,8 @@ from ..numbers import NumberKind
 
 
 class Direction(StrEnum):
+    """Which way a call went."""
+
     INBOUND = "inbound"
     OUTBOUND = "outbound"
     INTERNAL = "internal"

@@ -104,22 +104,10 @@ def _text(text: str) -> str:
     return text
 
 
-Whole = Annotated[int, BeforeValidator(_whole, json_schema_input_type=int)]
-Id = Annotated[Whole, Field(ge=1, le=BIGGEST, examples=[1])]
-Moment = Annotated[
-    datetime,
-    BeforeValidator(_moment, json_schema_input_type=datetime),
-    Field(examples=["2026-11-24T00:00:00Z"]),
-]
-Phone = Annotated[
-    str,
-    BeforeValidator(_phone, json_schema_input_type=Annotated[str, Field(pattern=E164)]),
-    Field(examples=["+12125550142"]),
-]
-Text = Annotated[
-    str,
-    BeforeValidator(_text, json_schema_input_type=Annotated[str, Field(pattern=PLAIN)]),
-]
+Id = Annotated[int, Field(ge=1, le=BIGGEST, examples=[1]), BeforeValidator(_whole)]
+Moment = Annotated[datetime, Field(examples=["2026-11-24T00:00:00Z"]), BeforeValidator(_moment)]
+Phone = Annotated[str, Field(pattern=E164, examples=["+12125550142"]), BeforeValidator(_phone)]
+Text = Annotated[str, Field(pattern=PLAIN), BeforeValidator(_text)]
 OfClinic = Annotated[
     Id | None, Field(description="Only of the clinic with this id; else of all the token's.")
 ]
@@ -134,8 +122,8 @@ class ById(Query):
 class PageQuery(Query):
     """A page of a listing."""
 
-    limit: Annotated[Whole, Field(ge=1, le=200, examples=[50])] = Field(
-        50, description="How many items a page has."
+    limit: Annotated[int, Field(ge=1, le=200), BeforeValidator(_whole)] = Field(
+        50, description="How many items a page has, at most.", examples=[50]
     )
     cursor: str | None = Field(
         None,
