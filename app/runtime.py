@@ -9,6 +9,7 @@ from .db import Database
 from .errors import ConfigError
 from .http import Http
 from .settings import Settings, kept_secret
+from .spool import Spool
 from .vault import Vault
 from .wake import Waker
 
@@ -41,6 +42,11 @@ class Runtime:
                 ' Make one with: python3 -c "import secrets; print(secrets.token_urlsafe(32))"'
             )
         return kept_secret(settings.data_dir, "secret.key", lambda: secrets.token_urlsafe(32))
+
+    @cached_property
+    def spool(self) -> Spool | None:
+        """Where webhooks wait while the database is away; None where they would not be safe."""
+        return Spool(self.settings.data_dir / "spool") if self.settings.spools else None
 
     @cached_property
     def waker(self) -> Waker:

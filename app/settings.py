@@ -46,6 +46,9 @@ class Settings(BaseModel):
     """Fernet keys, comma-separated, newest first; empty on SQLite means one made in `data_dir`."""
     public_url: str = ""
     """Where the phone system reaches this deployment, e.g. https://ringnote.example.com."""
+    data_is_persistent: bool | None = None
+    """Whether `data_dir` outlives this process and its machine's restarts. Then a webhook that the
+    database cannot take is kept there, and answered 200. Unset: if the database lies there too."""
     proxies: int = Field(default=0, ge=0, le=10)
     """How many proxies stand before it whose X-Forwarded headers are believed."""
     missed_grace_seconds: float = Field(default=20.0, ge=0, le=3600)
@@ -108,6 +111,13 @@ class Settings(BaseModel):
     def url(self) -> str:
         """The database URL in force."""
         return self.database_url or f"sqlite:///{self.data_dir / 'ringnote.sqlite3'}"
+
+    @property
+    def spools(self) -> bool:
+        """Whether webhooks may be kept in the data folder for a while."""
+        if self.data_is_persistent is None:
+            return not self.database_url
+        return self.data_is_persistent
 
     @property
     def is_sqlite(self) -> bool:

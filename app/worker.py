@@ -17,11 +17,13 @@ from .ledger.settle import settle_due
 from .logs import get_logger
 from .models import Connection
 from .runtime import Runtime
+from .telephony.drain import drain_spool
 from .wake import watching
 
 POLL_SECONDS = 0.5
 """The longest that something due goes unnoticed when no wake-up comes."""
 DATABASE_PAUSE_SECONDS = 1.0
+SPOOL_SECONDS = 5.0
 SETTLE_BATCH = 20
 LOOKUP_BATCH = 5
 
@@ -51,6 +53,7 @@ class Worker:
         ):
             log.info("worker.started", threads=self._threads)
             under_way: set[Future[None]] = set()
+            look_at = 0.0
             while not stop.is_set():
                 self._woken.clear()
                 under_way = {each for each in under_way if not each.done()}
@@ -60,6 +63,9 @@ class Worker:
                     log.warning("worker.database", error=type(error.orig).__name__)
                     stop.wait(DATABASE_PAUSE_SECONDS)
                     continue
+                if time.monotonic() >= look_at:
+                    drain_spool(self._runtime)
+                    look_at = time.monotonic() + SPOOL_SECONDS
                 if not is_busy:
                     self._woken.wait(POLL_SECONDS)
         log.info("worker.stopped")
@@ -73,6 +79,7 @@ class Worker:
 
         Does not wait for what is due later, for open breakers or for paused connections.
         """
+        drain_spool(self._runtime)
         with (
             self._leases.kept(),
             ThreadPoolExecutor(self._threads, "ringnote-deliver") as pool,

@@ -37,35 +37,61 @@ def find_binaries() -> Path:
     return shipped[0].parent
 
 
+class Server:
+    """A server in a folder of its own, to be stopped and started again. `url` leads to it."""
+
+    def __init__(self, home: Path, *, quick: bool = True) -> None:
+        self._home = home
+        self._user = _server_user()
+        self._quick = quick
+        home.chmod(0o755)
+        self._binaries = _reachable(find_binaries(), home, self._user)
+        data = home / "data"
+        data.mkdir(mode=0o700)
+        if self._user is not None:
+            os.chown(data, self._user, -1)
+        options = ["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]
+        _run([self._binaries / "initdb", "-D", data, *options], self._user)
+        self._port = _free_port()
+        self.url = f"postgresql://postgres@127.0.0.1:{self._port}/postgres"
+
+    def start(self) -> None:
+        """Returns once it answers."""
+        command = [self._binaries / "postgres", "-D", self._home / "data", "-p", str(self._port)]
+        command += ["-h", "127.0.0.1", "-k", "", "-c", "max_connections=200"]
+        command += QUICK if self._quick else ()
+        with (self._home / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                command, user=self._user, cwd="/", stdout=log, stderr=log
+            )
+        _wait(self._process, self.url, self._home / "log")
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """SIGINT cuts connections and stops in good order, SIGQUIT crashes at once."""
+        self._process.send_signal(how)
+        self._process.wait(timeout=START_SECONDS)
+
+
+@contextlib.contextmanager
+def postgres_server(*, quick: bool = True) -> Iterator[Server]:
+    """A running server for the block, which may stop and start it."""
+    with tempfile.TemporaryDirectory(prefix="ringnote-pg-", dir="/tmp") as folder:
+        server = Server(Path(folder), quick=quick)
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
 @contextlib.contextmanager
 def postgres(*, quick: bool = True) -> Iterator[str]:
     """Run a server for the block; yields the URL of its database `postgres`.
 
     `quick` leaves out fsync, which only a power cut would tell. Stopped by its process id.
     """
-    with tempfile.TemporaryDirectory(prefix="ringnote-pg-", dir="/tmp") as folder:
-        home = Path(folder)
-        home.chmod(0o755)
-        user = _server_user()
-        binaries = _reachable(find_binaries(), home, user)
-        data = home / "data"
-        data.mkdir(mode=0o700)
-        if user is not None:
-            os.chown(data, user, -1)
-        options = ["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]
-        _run([binaries / "initdb", "-D", data, *options], user)
-        port = _free_port()
-        command = [binaries / "postgres", "-D", data, "-p", str(port), "-h", "127.0.0.1"]
-        command += ["-k", "", "-c", "max_connections=200", *(QUICK if quick else ())]
-        with (home / "log").open("wb") as log:
-            server = subprocess.Popen(command, user=user, cwd="/", stdout=log, stderr=log)
-        try:
-            url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
-            _wait(server, url, home / "log")
-            yield url
-        finally:
-            server.send_signal(signal.SIGINT)
-            server.wait(timeout=START_SECONDS)
+    with postgres_server(quick=quick) as server:
+        yield server.url
 
 
 def _server_user() -> int | None:

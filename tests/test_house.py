@@ -18,7 +18,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 ROOMS = (
-    {"clock", "db", "errors", "http", "logs", "numbers"}
+    {"clock", "db", "errors", "http", "logs", "numbers", "spool"}
     | {"schema", "settings", "signals", "transport", "vault", "wake"},
     {"runtime"},
     {"models"},

@@ -181,6 +181,15 @@ def test_a_hosts_app_mounts_it(venv, environ, tmp_path):
     assert json.loads(ready) == {"status": "ready"}
 
 
+def test_flask_finds_its_commands_for_what_a_host_has_mounted(venv, environ, tmp_path):
+    flask = [venv / "bin/python", "-m", "flask", "--app", "app", "ringnote"]
+
+    migrated = json.loads(run([*flask, "migrate", "--json"], environ=environ, folder=tmp_path))
+    listed = json.loads(run([*flask, "clinic", "list", "--json"], environ=environ, folder=tmp_path))
+
+    assert (migrated["before"], listed) == (None, [])
+
+
 def test_the_command_says_its_version_and_what_it_can_do(venv, tmp_path):
     ringnote = venv / "bin/ringnote"
 

@@ -79,6 +79,7 @@ ENVIRONMENT = (
     ("RINGNOTE_ENCRYPTION_KEYS", "encrypt the PMS's secrets; must be set on PostgreSQL"),
     ("RINGNOTE_SECRET_KEY", "signs forms; made once in the data folder where that can be"),
     ("RINGNOTE_PUBLIC_URL", "where the phone system reaches this deployment"),
+    ("RINGNOTE_DATA_IS_PERSISTENT", "1 keeps webhooks there while the database is away"),
     ("RINGNOTE_PROXIES", "how many proxies before it are believed (0)"),
     ("RINGNOTE_MISSED_GRACE_SECONDS", "how long a hangup waits for a late answer (20)"),
     ("RINGNOTE_ALLOW_PRIVATE_PMS", "1 allows a PMS on a loopback or private address"),

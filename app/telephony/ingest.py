@@ -3,20 +3,26 @@
 Decides nothing about calls: whatever can be kept is kept, and what cannot be read is quarantined.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
+from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from ..db import Database
 from ..errors import InputError, WebhookError
+from ..logs import get_logger
 from ..models import Clinic, Event, EventStatus, SubjectKind, new_event_id
 from ..runtime import Runtime
+from ..spool import Spool, Spooled
 from .facts import Reading
 from .marks import mark_due
 from .parse import read_event, read_tenant, subject_of
-from .tokens import find_clinic_by_token
+from .tokens import find_clinic_by_hash, hash_token
+
+log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,39 +37,91 @@ class Receipt:
 def take(
     runtime: Runtime, token: str, body: bytes, content_type: str, received_at: datetime
 ) -> Receipt:
-    """Keep one webhook durably; returns after the commit.
+    """Keep one webhook durably: in the database, else in the spool if the deployment has one.
 
-    Raises WebhookError(404) for a token that no clinic has.
+    Raises WebhookError(404) for a token that no clinic has; what the database raises where there is
+    no spool, and OSError where that fails too.
     """
-    with runtime.db.reading() as session:
-        clinic = find_clinic_by_token(session, token, received_at)
-    if clinic is None:
-        raise WebhookError("no clinic has this address", 404)
+    webhook = Spooled(
+        new_event_id(received_at),
+        received_at,
+        hash_token(token),
+        content_type.replace("\0", "")[:200],
+        body,
+    )
     reading = read_event(body)
-    with runtime.db.transaction() as session:
-        receipt = keep(session, runtime.db, clinic, reading, body, content_type, received_at)
+    spool = runtime.spool
+    if spool and spool.is_preferred:
+        return _put_by(spool, webhook, reading)
+    try:
+        with runtime.db.reading() as session:
+            clinic = find_clinic_by_hash(session, webhook.token_hash, received_at)
+        if clinic is None:
+            raise WebhookError("no clinic has this address", 404)
+        with runtime.db.transaction() as session:
+            receipt = keep(session, runtime.db, clinic, reading, webhook)
+    except SQLAlchemyError as error:
+        if spool is None:
+            raise
+        log.warning("webhook.spooled", error=type(error).__name__)
+        return _put_by(spool, webhook, reading)
     runtime.waker.notify()
     return receipt
 
 
+def _put_by(spool: Spool, webhook: Spooled, reading: Reading) -> Receipt:
+    # Whose it is can't be told now; that and the token are looked at when it is stored.
+    spool.append(webhook)
+    status = EventStatus.QUARANTINED if reading.is_quarantined else EventStatus.ACCEPTED
+    fault = reading.reason if reading.is_quarantined else None
+    return Receipt(status, fault, webhook.event_id)
+
+
+def keep_spooled(runtime: Runtime, webhooks: Sequence[Spooled]) -> list[Spooled]:
+    """Store what was spooled, each once however often it is tried; those that never will be.
+
+    Raises what the database raises if it cannot be reached. Commits.
+    """
+    try:
+        _store(runtime, webhooks)
+    except (DataError, IntegrityError):
+        if len(webhooks) == 1:
+            return list(webhooks)
+        return [each for webhook in webhooks for each in keep_spooled(runtime, [webhook])]
+    runtime.waker.notify()
+    return []
+
+
+def _store(runtime: Runtime, webhooks: Sequence[Spooled]) -> None:
+    ids = [webhook.event_id for webhook in webhooks]
+    unknown = 0
+    with runtime.db.transaction() as session:
+        there = set(session.scalars(sa.select(Event.id).where(Event.id.in_(ids))))
+        for webhook in webhooks:
+            if webhook.event_id in there:
+                continue
+            clinic = find_clinic_by_hash(session, webhook.token_hash, webhook.received_at)
+            if clinic is None:
+                unknown += 1
+                continue
+            there.add(webhook.event_id)
+            keep(session, runtime.db, clinic, read_event(webhook.body), webhook)
+    if unknown:
+        log.warning("spool.unknown_token", count=unknown)
+
+
 def keep(
-    session: Session,
-    db: Database,
-    clinic: Clinic,
-    reading: Reading,
-    body: bytes,
-    content_type: str,
-    received_at: datetime,
+    session: Session, db: Database, clinic: Clinic, reading: Reading, webhook: Spooled
 ) -> Receipt:
     """Add the event and have its subject settled. Does not commit."""
     fault = _fault(reading, clinic)
     subject = None if fault else subject_of(reading)
     event = Event(
-        id=new_event_id(received_at),
+        id=webhook.event_id,
         clinic_id=clinic.id,
-        received_at=received_at,
-        content_type=content_type.replace("\0", "")[:200],
-        body=body,
+        received_at=webhook.received_at,
+        content_type=webhook.content_type,
+        body=webhook.body,
         status=EventStatus.QUARANTINED if fault else EventStatus.ACCEPTED,
         reason=fault or reading.reason,
         event_type=reading.event_type,

@@ -22,7 +22,7 @@ def issue_webhook_token(
     token = secrets.token_urlsafe(TOKEN_BYTES)
     session.add(
         WebhookToken(
-            clinic_id=clinic_id, token_hash=_hash(token), created_at=now, expires_at=expires_at
+            clinic_id=clinic_id, token_hash=hash_token(token), created_at=now, expires_at=expires_at
         )
     )
     session.flush()
@@ -31,12 +31,17 @@ def issue_webhook_token(
 
 def find_clinic_by_token(session: Session, token: str, now: datetime) -> Clinic | None:
     """The clinic that `token` belongs to, unless it has expired by `now`."""
+    return find_clinic_by_hash(session, hash_token(token), now)
+
+
+def find_clinic_by_hash(session: Session, token_hash: str, now: datetime) -> Clinic | None:
+    """As above, for a token of which the hash alone was kept."""
     # Looked up by its hash, how long the search takes says nothing about the token.
     return session.scalars(
         sa.select(Clinic)
         .join(WebhookToken, WebhookToken.clinic_id == Clinic.id)
         .where(
-            WebhookToken.token_hash == _hash(token),
+            WebhookToken.token_hash == token_hash,
             sa.or_(WebhookToken.expires_at.is_(None), WebhookToken.expires_at > now),
         )
     ).first()
@@ -71,5 +76,6 @@ def webhook_url(base_url: str, token: str) -> str:
     return f"{base_url.rstrip('/')}/webhooks/{token}"
 
 
-def _hash(token: str) -> str:
+def hash_token(token: str) -> str:
+    """What is kept of a token."""
     return hashlib.sha256(token.encode(errors="replace")).hexdigest()

@@ -11,6 +11,7 @@ from ..db import Database
 from ..errors import ConfigError
 from ..runtime import Runtime
 from ..settings import Settings, from_config, load_settings
+from ..telephony.drain import Drain
 from . import health, sign_in, webhooks
 from .access import guard
 from .api import api
@@ -22,6 +23,7 @@ from .forms import form_token
 NAME = "ringnote"
 """Key of the runtime in `app.extensions`, and the name that all blueprints stand under."""
 DOOR = "ringnote.door"
+DRAIN = "ringnote.drain"
 HSTS = "max-age=31536000"
 
 
@@ -89,6 +91,7 @@ class Ringnote:
             # A missing key is told here, not at the first form or second page.
             _ = runtime.secret_key
         app.extensions[NAME] = runtime
+        app.extensions[DRAIN] = Drain(runtime)
         app.extensions[DOOR] = Door(runtime, chosen["current_user"])
         _mount(app, chosen["url_prefix"].rstrip("/"), blueprints)
 

@@ -1,5 +1,8 @@
 """`/healthz` (the process is up) and `/readyz` (it can take webhooks), for load balancers."""
 
+import time
+from typing import Any
+
 from flask import Blueprint, current_app
 from flask.typing import ResponseReturnValue
 from sqlalchemy.exc import SQLAlchemyError
@@ -7,6 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from .. import schema
 from ..errors import ConfigError
 from ..runtime import Runtime
+from ..spool import Spool
 from .access import open_to_all
 from .headers import set_headers
 
@@ -29,5 +33,23 @@ def readyz() -> ResponseReturnValue:
     except ConfigError as error:
         return {"status": "unready", "reason": str(error)}, 503
     except SQLAlchemyError:
-        return {"status": "unready", "reason": "The database cannot be reached."}, 503
-    return {"status": "ready"}
+        reason = "The database cannot be reached."
+        if runtime.spool is None:
+            return {"status": "unready", "reason": reason}, 503
+        return {"status": "spooling", "reason": reason, "spool": _held(runtime.spool)}
+    found: dict[str, Any] = {"status": "ready"}
+    if runtime.spool and not runtime.spool.is_empty():
+        found["spool"] = _held(runtime.spool)
+    return found
+
+
+def _held(spool: Spool) -> dict[str, int]:
+    """What waits in the data folder, and for how many seconds."""
+    held = spool.measure()
+    seconds = round(time.time() - held.since) if held.since else 0
+    return {
+        "files": held.files,
+        "bytes": held.bytes,
+        "seconds": seconds,
+        "refused_bytes": held.refused,
+    }

@@ -15,6 +15,7 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from ..errors import WebhookError
 from ..logs import get_logger
 from ..runtime import Runtime
+from ..telephony.drain import Drain
 from ..telephony.ingest import take
 from ..telephony.tokens import find_clinic_by_token
 from .access import open_to_all
@@ -43,6 +44,8 @@ def receive(token: str) -> ResponseReturnValue:
     body = _read_body()
     content_type = request.headers.get("Content-Type", "")
     receipt = take(runtime, token, body, content_type, received_at)
+    drain: Drain = current_app.extensions["ringnote.drain"]
+    drain.look()
     answer = {"status": str(receipt.status)}
     if receipt.reason is not None:
         answer["reason"] = receipt.reason

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from cryptography.fernet import Fernet
 
 from factories import make_clinic
 from ringnote.cli import COMMANDS
@@ -53,6 +54,7 @@ def host(database_url, tmp_path) -> Path:
 
 def flask(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     environ = {name: each for name, each in os.environ.items() if not name.startswith("RINGNOTE_")}
+    environ["RINGNOTE_ENCRYPTION_KEYS"] = Fernet.generate_key().decode()
     # A fault would show itself by making a database there.
     environ["XDG_DATA_HOME"] = str(folder / "elsewhere")
     return subprocess.run(

@@ -1,0 +1,257 @@
+"""Webhooks that the database could not take just then, in files of the data folder.
+
+Each process appends to a file of its own, which it holds by a lock. A file that nobody holds was
+left by a process that has ended: whoever finds it empties it. What is read twice does no harm,
+since each webhook has its event's id from the start.
+"""
+
+import base64
+import contextlib
+import fcntl
+import json
+import os
+import secrets
+import threading
+import time
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from .logs import get_logger
+
+MAX_BYTES = 256 * 1024 * 1024
+"""Of one process's file."""
+STORED_AT_ONCE = 100
+PART_BYTES = 4 * 1024 * 1024
+"""Of a file that is read at once; many times the longest line."""
+AWAY_SECONDS = 1.0
+"""After the database failed, webhooks go straight to the spool for so long."""
+REFUSED = "refused.lines"
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Spooled:
+    """One webhook as it came, with the id that its event is to have."""
+
+    event_id: str
+    received_at: datetime
+    token_hash: str
+    content_type: str
+    body: bytes
+
+
+Store = Callable[[Sequence[Spooled]], Sequence[Spooled]]
+"""Keeps webhooks in the database, durably; returns those that it will never take."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What lies in the spools of a folder: files, bytes, and since when (None if there is none)."""
+
+    files: int
+    bytes: int
+    refused: int
+    since: float | None
+
+
+class SpoolFullError(OSError):
+    """The spool has reached its size."""
+
+
+class Spool:
+    """The spools of one folder, one of them this process's own. Threads share it."""
+
+    def __init__(self, folder: Path, max_bytes: int = MAX_BYTES) -> None:
+        self._folder = folder
+        self._max_bytes = max_bytes
+        self._lock = threading.Lock()
+        self._draining = threading.Lock()
+        self._process: int | None = None
+        self._path: Path | None = None
+        self._file = -1
+        self._drained = 0
+        self._away_until = 0.0
+
+    @property
+    def is_preferred(self) -> bool:
+        """Whether the database failed a moment ago, so that nobody need wait for it again."""
+        return time.monotonic() < self._away_until
+
+    @property
+    def has_own(self) -> bool:
+        """Whether this process has put something there that is not drained yet."""
+        return self._process == os.getpid() and os.fstat(self._file).st_size > 0
+
+    def append(self, webhook: Spooled) -> None:
+        """Keep a webhook; returns once it is on the disk. Raises OSError where it cannot be."""
+        line = _line(webhook)
+        with self._lock:
+            if self._process != os.getpid():
+                self._open()
+            size = os.fstat(self._file).st_size
+            if size + len(line) > self._max_bytes:
+                raise SpoolFullError("the spool is full")
+            try:
+                _write_all(self._file, line)
+                os.fsync(self._file)
+            except OSError:
+                # What is half written must not stand before what comes next.
+                os.ftruncate(self._file, size)
+                raise
+            self._away_until = time.monotonic() + AWAY_SECONDS
+
+    def drain(self, store: Store) -> int:
+        """Store all that lies here, our own first, in the order it came in; how many there were.
+
+        Raises what `store` raises; then all that it had not returned from stays.
+        """
+        with self._draining:
+            count = self._drain_own(store)
+            for path in self._others():
+                count += self._adopt(path, store)
+        self._away_until = 0.0
+        return count
+
+    def is_empty(self) -> bool:
+        """Whether there is nothing to drain, ours or others' (whose holders may still live)."""
+        return not any(path.stat().st_size for path in self._files())
+
+    def measure(self) -> Held:
+        """What lies in the folder."""
+        stats = [path.stat() for path in self._files()]
+        filled = [stat for stat in stats if stat.st_size]
+        refused = self._folder / REFUSED
+        return Held(
+            files=len(filled),
+            bytes=sum(stat.st_size for stat in filled),
+            refused=refused.stat().st_size if refused.exists() else 0,
+            since=min((stat.st_ctime for stat in filled), default=None),
+        )
+
+    def _files(self) -> list[Path]:
+        return sorted(self._folder.glob("*.spool"))
+
+    def _others(self) -> list[Path]:
+        ours = self._path if self._process == os.getpid() else None
+        return [path for path in self._files() if path != ours]
+
+    def _open(self) -> None:
+        # After a fork the child must not write to its parent's file, whose lock it shares.
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path = self._folder / f"{os.getpid()}-{secrets.token_hex(4)}.spool"
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _sync_folder(self._folder)
+        self._process, self._path, self._file, self._drained = os.getpid(), path, file, 0
+
+    def _drain_own(self, store: Store) -> int:
+        if self._process != os.getpid():
+            return 0
+        count = 0
+        while True:
+            with self._lock:
+                size = os.fstat(self._file).st_size
+                if size == self._drained:
+                    if size:
+                        os.ftruncate(self._file, 0)
+                        os.fsync(self._file)
+                        self._drained = 0
+                    return count
+            for part in _parts(self._file, self._drained, size):
+                count += self._store(part, store)
+                self._drained += len(part)
+
+    def _adopt(self, path: Path, store: Store) -> int:
+        with contextlib.ExitStack() as stack:
+            try:
+                file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+            except FileNotFoundError:
+                return 0
+            stack.callback(os.close, file)
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return 0
+            # Another may have emptied and removed it between our opening and our locking it.
+            if os.fstat(file).st_nlink == 0:
+                return 0
+            size = os.fstat(file).st_size
+            count = sum(self._store(part, store) for part in _parts(file, 0, size))
+            path.unlink()
+            return count
+
+    def _store(self, found: bytes, store: Store) -> int:
+        webhooks = list(_read(found))
+        for start in range(0, len(webhooks), STORED_AT_ONCE):
+            self._put_by(store(webhooks[start : start + STORED_AT_ONCE]))
+        return len(webhooks)
+
+    def _put_by(self, refused: Sequence[Spooled]) -> None:
+        """Keep what the database will never take, for a person."""
+        if not refused:
+            return
+        log.error("spool.refused", count=len(refused))
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+        file = os.open(self._folder / REFUSED, flags, 0o600)
+        try:
+            for webhook in refused:
+                _write_all(file, _line(webhook))
+            os.fsync(file)
+        finally:
+            os.close(file)
+
+
+def _line(webhook: Spooled) -> bytes:
+    content: dict[str, Any] = {
+        "id": webhook.event_id,
+        "at": webhook.received_at.isoformat(),
+        "token": webhook.token_hash,
+        "type": webhook.content_type,
+        "body": base64.b64encode(webhook.body).decode(),
+    }
+    text = json.dumps(content).encode()
+    return b"%08x %s\n" % (zlib.crc32(text), text)
+
+
+def _parts(file: int, start: int, end: int) -> Iterator[bytes]:
+    """What lies between two places of a file, in parts of whole lines (a torn last one aside)."""
+    while start < end:
+        part = os.pread(file, min(PART_BYTES, end - start), start)
+        whole = part[: part.rfind(b"\n") + 1] or part
+        yield whole
+        start += len(whole)
+
+
+def _read(found: bytes) -> Iterator[Spooled]:
+    """The webhooks, but for what was being written when its process died: nobody heard a 200."""
+    for line in found.splitlines(keepends=True):
+        check, _, text = line.partition(b" ")
+        if not line.endswith(b"\n") or check != b"%08x" % zlib.crc32(text.removesuffix(b"\n")):
+            log.warning("spool.torn", bytes=len(line))
+            continue
+        content = json.loads(text)
+        yield Spooled(
+            content["id"],
+            datetime.fromisoformat(content["at"]),
+            content["token"],
+            content["type"],
+            base64.b64decode(content["body"]),
+        )
+
+
+def _write_all(file: int, line: bytes) -> None:
+    while line:
+        line = line[os.write(file, line) :]
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,222 @@
+"""The spool's files: nothing that was acknowledged is lost, whoever dies when."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from ringnote.spool import PART_BYTES, Spool, Spooled, SpoolFullError
+
+AT = datetime(2026, 11, 24, 15, tzinfo=UTC)
+WRITER = """
+import sys, time
+from datetime import datetime, UTC
+from pathlib import Path
+from ringnote.spool import Spool, Spooled
+
+spool = Spool(Path(sys.argv[1]))
+for number in range(10_000):
+    at = datetime.now(UTC)
+    spool.append(Spooled(f"{sys.argv[2]}-{number:05}", at, "hash", "text/plain", b"x" * 500))
+    print(f"{sys.argv[2]}-{number:05}", flush=True)
+"""
+
+
+def webhook(number: int, body: bytes = b"eventType=HangupCall") -> Spooled:
+    return Spooled(f"e-{number}", AT + timedelta(seconds=number), "hash", "text/plain", body)
+
+
+class Kept:
+    """A database for as long as it is up."""
+
+    def __init__(self) -> None:
+        self.webhooks: list[Spooled] = []
+        self.is_up = True
+        self.refuses: set[str] = set()
+
+    def __call__(self, webhooks):
+        if not self.is_up:
+            raise ConnectionError("away")
+        refused = [each for each in webhooks if each.event_id in self.refuses]
+        self.webhooks += [each for each in webhooks if each not in refused]
+        return refused
+
+
+@pytest.fixture
+def kept():
+    return Kept()
+
+
+@pytest.fixture
+def spool(tmp_path):
+    return Spool(tmp_path / "spool")
+
+
+def test_what_was_put_in_comes_out_in_order_and_once(spool, kept):
+    put = [webhook(number, os.urandom(number)) for number in range(250)]
+    for each in put:
+        spool.append(each)
+    assert spool.has_own
+
+    assert spool.drain(kept) == 250
+    assert kept.webhooks == put
+    assert spool.drain(kept) == 0
+    assert spool.is_empty()
+    assert not spool.has_own
+
+
+def test_it_stays_while_the_database_is_away(spool, kept):
+    kept.is_up = False
+    for number in range(3):
+        spool.append(webhook(number))
+        with pytest.raises(ConnectionError):
+            spool.drain(kept)
+
+    kept.is_up = True
+    assert spool.drain(kept) == 3
+    assert [each.event_id for each in kept.webhooks] == ["e-0", "e-1", "e-2"]
+
+
+def test_what_comes_while_it_is_drained_is_drained_too(spool, kept):
+    def store(webhooks):
+        if len(kept.webhooks) < 500:
+            spool.append(webhook(1000 + len(kept.webhooks)))
+        return kept(webhooks)
+
+    for number in range(300):
+        spool.append(webhook(number))
+    spool.drain(store)
+
+    assert [each.event_id for each in kept.webhooks[:300]] == [f"e-{n}" for n in range(300)]
+    assert len(kept.webhooks) == len(set(kept.webhooks)) > 300
+    assert spool.is_empty()
+
+
+def test_a_large_one_is_read_in_parts(spool, kept):
+    body = os.urandom(64 * 1024)
+    count = PART_BYTES // len(body) + 20
+    for number in range(count):
+        spool.append(webhook(number, body))
+
+    assert spool.drain(kept) == count
+    assert {each.body for each in kept.webhooks} == {body}
+
+
+def test_what_the_database_will_never_take_is_put_by_and_stops_nothing(spool, kept, tmp_path):
+    kept.refuses = {"e-1"}
+    for number in range(3):
+        spool.append(webhook(number))
+
+    assert spool.drain(kept) == 3
+    assert [each.event_id for each in kept.webhooks] == ["e-0", "e-2"]
+    assert spool.is_empty()
+    assert b'"id": "e-1"' in (tmp_path / "spool" / "refused.lines").read_bytes()
+    assert spool.measure().refused > 0
+
+
+def test_a_full_one_says_so_and_keeps_what_it_has(tmp_path, kept):
+    spool = Spool(tmp_path, max_bytes=1000)
+    spool.append(webhook(1))
+    with pytest.raises(SpoolFullError):
+        spool.append(webhook(2, b"x" * 2000))
+    spool.append(webhook(3))
+
+    assert spool.drain(kept) == 2
+    assert [each.event_id for each in kept.webhooks] == ["e-1", "e-3"]
+
+
+def test_a_disk_that_is_full_leaves_nothing_half_written(spool, kept, monkeypatch):
+    spool.append(webhook(1))
+
+    def fail(_file):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("ringnote.spool.os.fsync", fail)
+        with pytest.raises(OSError, match="No space"):
+            spool.append(webhook(2))
+    spool.append(webhook(3))
+
+    assert spool.drain(kept) == 2
+    assert [each.event_id for each in kept.webhooks] == ["e-1", "e-3"]
+
+
+def test_what_was_torn_by_the_end_of_its_process_is_left_out(tmp_path, kept):
+    dead = Spool(tmp_path)
+    dead.append(webhook(1))
+    dead.append(webhook(2))
+    os.close(dead._file)
+    [path] = tmp_path.glob("*.spool")
+    os.truncate(path, path.stat().st_size - 7)
+
+    assert Spool(tmp_path).drain(kept) == 1
+    assert [each.event_id for each in kept.webhooks] == ["e-1"]
+    assert list(tmp_path.glob("*.spool")) == []
+
+
+def test_another_living_process_s_file_is_left_alone(tmp_path, kept):
+    with started(tmp_path, "a") as process:
+        process.stdout.readline()
+
+        assert Spool(tmp_path).drain(kept) == 0
+
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+
+
+def test_whatever_was_acknowledged_before_a_kill_is_found_by_another(tmp_path, kept):
+    acknowledged = []
+    for name in "abc":
+        with started(tmp_path, name) as process:
+            acknowledged += [process.stdout.readline().strip() for _ in range(40)]
+            process.send_signal(signal.SIGKILL)
+            acknowledged += process.stdout.read().split("\n")[:-1]
+            process.wait()
+
+    finders = [threading.Thread(target=Spool(tmp_path).drain, args=(kept,)) for _ in range(4)]
+    for thread in finders:
+        thread.start()
+    for thread in finders:
+        thread.join()
+
+    found = [each.event_id for each in kept.webhooks]
+    assert set(acknowledged) <= set(found)
+    # At most one of each was on the disk and not acknowledged yet.
+    assert len(set(found)) <= len(acknowledged) + 3
+    assert len(found) == len(set(found))
+    for name in "abc":
+        mine = [each for each in found if each.startswith(name)]
+        assert mine == sorted(mine)
+
+
+def test_a_child_after_a_fork_writes_to_a_file_of_its_own(spool, kept, tmp_path):
+    spool.append(webhook(1))
+    child = os.fork()
+    if child == 0:
+        spool.append(webhook(2))
+        os._exit(0)
+    os.waitpid(child, 0)
+
+    assert len(list((tmp_path / "spool").glob("*.spool"))) == 2
+    assert spool.drain(kept) == 2
+    assert {each.event_id for each in kept.webhooks} == {"e-1", "e-2"}
+
+
+def test_how_much_waits_and_since_when_can_be_seen(spool):
+    assert spool.measure().since is None
+    spool.append(webhook(1))
+
+    held = spool.measure()
+    assert (held.files, held.refused) == (1, 0)
+    assert held.bytes > 100
+    assert held.since is not None
+
+
+def started(folder, name) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(folder), name], stdout=subprocess.PIPE, text=True
+    )
