@@ -21,6 +21,9 @@ RINGNOTE_ENCRYPTION_KEYS = os.environ.get("RINGNOTE_ENCRYPTION_KEYS") or None
 # Where the phone system reaches this deployment, e.g. https://ringnote.example.com
 RINGNOTE_PUBLIC_URL = os.environ.get("RINGNOTE_PUBLIC_URL") or None
 
+# 1 if the data folder outlives restarts: then webhooks wait there while the database is away.
+RINGNOTE_DATA_IS_PERSISTENT = os.environ.get("RINGNOTE_DATA_IS_PERSISTENT") or None
+
 # How many proxies stand before it, one after the other; their X-Forwarded headers are believed.
 RINGNOTE_PROXIES = os.environ.get("RINGNOTE_PROXIES") or None
 
