@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import jsonschema_rs
 import pytest
@@ -26,6 +27,8 @@ from ringnote.clock import utc_now
 from serving import served
 from stories import CALLER, Phone, settle
 
+DOCS = Path(__file__).parents[2] / "docs" / "api.md"
+PATHS = re.compile(r'"\$API(/[^"?]*)')
 EXAMPLES = 10
 """How often each operation is asked in each phase, over and above the edge cases."""
 
@@ -116,6 +119,26 @@ def test_its_numbers_are_nobodys(document):
 
     assert numbers
     assert all(re.search(r"555-?01\d\d$", number) for number in numbers)
+
+
+def test_the_answers_in_the_documentation_are_real_ones(document):
+    told, told_of = operations(document), set()
+    pages = re.split(r"^## ", DOCS.read_text(), flags=re.MULTILINE)
+
+    for page in pages:
+        asked = PATHS.findall(page)
+        for answer in re.findall(r"```json\n(.*?)```", page, flags=re.DOTALL):
+            path = re.sub(r"\d+$", "{id}", asked[-1] if "items" not in answer else asked[0])
+            status = "400" if page.startswith("Errors") else "200"
+            response = told[path]["responses"][status]
+            response = document["components"]["responses"].get(status, response)
+            [content] = response["content"].values()
+            fits = content["schema"] | {"components": document["components"]}
+            jsonschema_rs.validator_for(fits).validate(json.loads(answer))
+            told_of.add(page.partition("\n")[0])
+
+    assert told_of >= {"Clinics", "Calls", "Conversations", "Entries", "Clients", "Errors"}
+    assert told.keys() <= {re.sub(r"\d+$", "{id}", path) for path in PATHS.findall("".join(pages))}
 
 
 def find_faults(app: Flask, headers: dict[str, str]) -> tuple[list[str], set[int]]:
