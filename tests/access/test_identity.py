@@ -1,6 +1,6 @@
 import pytest
 
-from ringnote.access.identity import Identity, Scope, person
+from ringnote.access.identity import ANY_SCOPE, Identity, Scope, person
 from ringnote.models import Role
 
 
@@ -37,3 +37,9 @@ def test_who_is_limited_has_those_clinics_alone_even_if_there_are_none():
 def test_a_host_that_names_no_such_role_is_told():
     with pytest.raises(ValueError, match="superuser"):
         person("kim", "superuser")
+
+
+def test_what_any_scope_opens_needs_one_at_least():
+    assert all(Identity("report", scopes=frozenset({scope})).may(ANY_SCOPE) for scope in Scope)
+    assert not Identity("report").may(ANY_SCOPE)
+    assert not person("kim", "admin").may(ANY_SCOPE)
