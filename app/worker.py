@@ -2,7 +2,10 @@
 
 import threading
 import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 from sqlalchemy.exc import DBAPIError
 
@@ -12,7 +15,7 @@ from .delivery.deliver import deliver
 from .delivery.finish import finish
 from .delivery.leases import Leases
 from .delivery.outbox import Work, claim, is_any_leased
-from .directory.lookup import answer_lookups
+from .directory.lookup import Asked, answer_lookup, claim_lookup
 from .ledger.settle import settle_due
 from .logs import get_logger
 from .models import Connection
@@ -25,9 +28,28 @@ POLL_SECONDS = 0.5
 DATABASE_PAUSE_SECONDS = 1.0
 SPOOL_SECONDS = 5.0
 SETTLE_BATCH = 20
-LOOKUP_BATCH = 5
+ASKING_THREADS = 4
+"""How many clinics' PMSs are asked for numbers at once."""
 
 log = get_logger(__name__)
+
+
+@dataclass
+class _Hands:
+    """The threads of a running worker, and what they are at."""
+
+    pool: ThreadPoolExecutor
+    delivering: set[Future[None]] = field(default_factory=set)
+    asking: dict[Future[None], int] = field(default_factory=dict)
+    """Look-ups, with the clinic whose PMS is asked."""
+
+    @property
+    def under_way(self) -> set[Future[None]]:
+        return self.delivering | self.asking.keys()
+
+    def forget_done(self) -> None:
+        self.delivering = {each for each in self.delivering if not each.done()}
+        self.asking = {each: clinic for each, clinic in self.asking.items() if not each.done()}
 
 
 class Worker:
@@ -36,7 +58,7 @@ class Worker:
     `threads` is how many entries it writes at once.
     """
 
-    def __init__(self, runtime: Runtime, threads: int = 4) -> None:
+    def __init__(self, runtime: Runtime, threads: int = 8) -> None:
         self._runtime = runtime
         self._threads = threads
         self._woken = threading.Event()
@@ -46,19 +68,13 @@ class Worker:
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set, then finish what was begun and return."""
-        with (
-            watching(self._runtime.db, self._woken),
-            self._leases.kept(),
-            ThreadPoolExecutor(self._threads, "ringnote-deliver") as pool,
-        ):
+        with watching(self._runtime.db, self._woken), self._hands() as hands:
             log.info("worker.started", threads=self._threads)
-            under_way: set[Future[None]] = set()
             look_at = 0.0
             while not stop.is_set():
                 self._woken.clear()
-                under_way = {each for each in under_way if not each.done()}
                 try:
-                    is_busy = self._step(pool, under_way)
+                    is_busy = self._step(hands)
                 except DBAPIError as error:
                     log.warning("worker.database", error=type(error.orig).__name__)
                     stop.wait(DATABASE_PAUSE_SECONDS)
@@ -80,32 +96,63 @@ class Worker:
         Does not wait for what is due later, for open breakers or for paused connections.
         """
         drain_spool(self._runtime)
-        with (
-            self._leases.kept(),
-            ThreadPoolExecutor(self._threads, "ringnote-deliver") as pool,
-        ):
-            under_way: set[Future[None]] = set()
+        with self._hands() as hands:
             while True:
-                is_busy = self._step(pool, under_way)
-                if under_way:
-                    under_way = wait(under_way, return_when=FIRST_COMPLETED).not_done
+                is_busy = self._step(hands)
+                if hands.under_way:
+                    wait(hands.under_way, return_when=FIRST_COMPLETED)
                 elif not is_busy:
                     # What a worker held when it was killed comes free within its lease.
                     if not is_any_leased(self._runtime.db):
                         return
                     time.sleep(POLL_SECONDS)
 
-    def _step(self, pool: ThreadPoolExecutor, under_way: set[Future[None]]) -> bool:
+    @contextmanager
+    def _hands(self) -> Iterator[_Hands]:
+        with (
+            self._leases.kept(),
+            ThreadPoolExecutor(self._threads + ASKING_THREADS, "ringnote-work") as pool,
+        ):
+            yield _Hands(pool)
+
+    def _step(self, hands: _Hands) -> bool:
+        """Take on whatever is due and somebody is free for; whether there was anything."""
+        hands.forget_done()
         settled = settle_due(self._runtime, SETTLE_BATCH)
-        free = self._threads - len(under_way)
+        free = self._threads - len(hands.delivering)
         claimed_at = time.monotonic()
         claimed = claim(self._runtime.db, free) if free > 0 else []
         self._leases.hold(claimed, claimed_at)
-        under_way |= {pool.submit(self._deliver, work) for work in claimed}
-        asked = answer_lookups(
-            self._runtime.db, self._connector_of_clinic, self._runtime.clock, LOOKUP_BATCH
-        )
+        for work in claimed:
+            hands.delivering.add(self._begin(hands, self._deliver, work))
+        asked = self._ask_what_is_due(hands)
         return bool(settled or claimed or asked)
+
+    def _begin(self, hands: _Hands, act: Callable[..., None], work: object) -> Future[None]:
+        begun = hands.pool.submit(act, work)
+        # Not at the end of what it does: the loop must find its thread free.
+        begun.add_done_callback(lambda _: self._woken.set())
+        return begun
+
+    def _ask_what_is_due(self, hands: _Hands) -> bool:
+        """Take on look-ups, one of a clinic at a time: a PMS that hangs holds up its own alone."""
+        has_asked = False
+        while len(hands.asking) < ASKING_THREADS:
+            lookup = claim_lookup(self._runtime.db, list(hands.asking.values()))
+            if lookup is None:
+                break
+            hands.asking[self._begin(hands, self._ask, lookup)] = lookup.clinic_id
+            has_asked = True
+        return has_asked
+
+    def _ask(self, lookup: Asked) -> None:
+        runtime = self._runtime
+        try:
+            connector = self._connector_of_clinic(lookup.clinic_id)
+            answer_lookup(runtime.db, lookup, connector, runtime.clock)
+        except Exception:
+            # It is due again when what it was taken on for runs out.
+            log.exception("lookup.failed", clinic_id=lookup.clinic_id)
 
     def _deliver(self, work: Work) -> None:
         try:
@@ -118,7 +165,6 @@ class Worker:
             log.exception("delivery.failed", entry_id=work.entry_id)
         finally:
             self._leases.drop(work)
-            self._woken.set()
 
     def _connector(self, connection_id: int) -> Connector | None:
         with self._lock:

@@ -12,7 +12,7 @@ from fakes import MemoryConnector
 from ringnote.clock import utc_now
 from ringnote.connectors.base import Phone as PmsPhone
 from ringnote.connectors.base import PmsClient
-from ringnote.directory.lookup import answer_lookups
+from ringnote.directory.lookup import answer_lookup, claim_lookup
 from ringnote.directory.waiting import mark_waiting
 from ringnote.errors import RecordRejected
 from ringnote.models import Call, Clinic, SubjectKind
@@ -68,7 +68,7 @@ def settle_again(runtime: Runtime, clinic: Clinic, call: str) -> None:
 def look_up(runtime: Runtime, *clients: PmsClient) -> None:
     pms = MemoryConnector()
     pms.clients = list(clients)
-    answer_lookups(runtime.db, lambda _: pms, utc_now)
+    answer_lookup(runtime.db, claim_lookup(runtime.db), pms, utc_now)
 
 
 def test_a_settled_call_is_told_with_its_ids_and_outcome(runtime, clinic, phone, jane):

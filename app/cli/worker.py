@@ -19,7 +19,7 @@ log = get_logger(__name__)
 
 
 @click.command()
-@click.option("--threads", type=click.IntRange(1, 64), default=4, show_default=True)
+@click.option("--threads", type=click.IntRange(1, 64), default=8, show_default=True)
 @click.option("--until-idle", is_flag=True, help="Work off all that is due now, then end.")
 @pass_runtime
 def worker(runtime: Runtime, threads: int, until_idle: bool) -> None:

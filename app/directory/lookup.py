@@ -4,7 +4,7 @@ An answer also looks at the tables again, so that a client who was stored while 
 settled is not overlooked.
 """
 
-from collections.abc import Callable
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -32,7 +32,9 @@ LONGEST_WAIT_SECONDS = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
-class _Claimed:
+class Asked:
+    """A look-up that was taken on, and until when it is ours."""
+
     clinic_id: int
     region: str
     number: str
@@ -70,26 +72,11 @@ def is_being_asked(session: Session, clinic_id: int, number: str) -> bool:
     return session.scalars(query).first() is not None
 
 
-def answer_lookups(
-    db: Database,
-    connector_of: Callable[[int], Connector | None],
-    clock: Clock,
-    limit: int = 20,
-) -> int:
-    """Answer up to `limit` look-ups that are due; returns how many were taken on.
+def answer_lookup(db: Database, lookup: Asked, connector: Connector | None, clock: Clock) -> None:
+    """Ask the PMS and keep what it says; `connector` is None where the clinic has none in use.
 
-    `connector_of` gives a clinic's connector, None where it has none in use. No transaction is open
-    while the PMS is asked.
+    No transaction is open while the PMS is asked. Commits.
     """
-    for taken in range(limit):
-        lookup = _claim(db)
-        if lookup is None:
-            return taken
-        _answer(db, lookup, connector_of(lookup.clinic_id), clock)
-    return limit
-
-
-def _answer(db: Database, lookup: _Claimed, connector: Connector | None, clock: Clock) -> None:
     try:
         found = _ask(connector, lookup.number)
     except CredentialsRejected:
@@ -109,9 +96,13 @@ def _ask(connector: Connector | None, number: str) -> list[PmsClient]:
     return connector.find_clients(number)
 
 
-def _claim(db: Database) -> _Claimed | None:
-    """Take the look-up that has been due longest, by pushing its time ahead."""
-    is_due = Lookup.due_at <= db.now()
+def claim_lookup(db: Database, besides: Collection[int] = ()) -> Asked | None:
+    """Take on the look-up that has been due longest, by pushing its time ahead. Commits.
+
+    None of the clinics `besides`, of which something is being asked already: a PMS that hangs holds
+    up its own clinic alone.
+    """
+    is_due = sa.and_(Lookup.due_at <= db.now(), Lookup.clinic_id.not_in(besides))
     with db.reading() as session:
         # On SQLite a glance costs the other writers nothing, a transaction does.
         if session.scalars(sa.select(Lookup.number).where(is_due).limit(1)).first() is None:
@@ -123,10 +114,10 @@ def _claim(db: Database) -> _Claimed | None:
             return None
         row.due_at = until = db.present(session) + LEASE
         region = session.scalars(sa.select(Clinic.region).where(Clinic.id == row.clinic_id)).one()
-        return _Claimed(row.clinic_id, region, row.number, row.failures, until)
+        return Asked(row.clinic_id, region, row.number, row.failures, until)
 
 
-def _store(db: Database, lookup: _Claimed, found: list[PmsClient], now: datetime) -> None:
+def _store(db: Database, lookup: Asked, found: list[PmsClient], now: datetime) -> None:
     with db.transaction() as session:
         if not _finish(session, lookup, due_at=None, answered_at=now, found=len(found), failures=0):
             return
@@ -140,14 +131,14 @@ def _store(db: Database, lookup: _Claimed, found: list[PmsClient], now: datetime
         mark_waiting(session, db, lookup.clinic_id, changed)
 
 
-def _postpone(db: Database, lookup: _Claimed, seconds: float, *, has_failed: bool) -> None:
+def _postpone(db: Database, lookup: Asked, seconds: float, *, has_failed: bool) -> None:
     with db.transaction() as session:
         _finish(
             session, lookup, due_at=db.later(seconds), failures=lookup.failures + int(has_failed)
         )
 
 
-def _finish(session: Session, lookup: _Claimed, **values: object) -> bool:
+def _finish(session: Session, lookup: Asked, **values: object) -> bool:
     """Write what became of it, unless another has taken it on since."""
     held = session.scalars(
         sa.update(Lookup)

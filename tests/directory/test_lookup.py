@@ -11,7 +11,7 @@ from fakes import MemoryConnector
 from ringnote.clock import utc_now
 from ringnote.connectors.base import Connector, Phone, PmsClient
 from ringnote.db import Database
-from ringnote.directory.lookup import answer_lookups, queue_lookup
+from ringnote.directory.lookup import answer_lookup, claim_lookup, queue_lookup
 from ringnote.errors import (
     ConnectorError,
     CredentialsRejected,
@@ -53,7 +53,13 @@ def queue(db: Database, clinic: Clinic, number: str = ONE) -> None:
 
 
 def answer(db: Database, connector: Connector | None, limit: int = 10) -> int:
-    return answer_lookups(db, lambda clinic_id: connector, utc_now, limit)
+    """Answer what is due; how many there were."""
+    for count in range(limit):
+        lookup = claim_lookup(db)
+        if lookup is None:
+            return count
+        answer_lookup(db, lookup, connector, utc_now)
+    return limit
 
 
 def lookup(db: Database) -> Lookup:
