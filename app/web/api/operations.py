@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from inspect import getdoc
 from typing import TypeVar, get_type_hints
 
-from flask import Blueprint, Response, current_app
-from flask import request as http_request
+from flask import Blueprint, Response, current_app, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
@@ -21,7 +20,6 @@ api = Blueprint("api", __name__, url_prefix="/api/v1")
 set_headers(api)
 
 A = TypeVar("A", bound=Answer)
-Act = Callable[[Session, Q], A]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +59,7 @@ def operation(
 
         @needs(need)
         def view(**in_path: str) -> ResponseReturnValue:
-            query = read_query(hints["query"], http_request.args, in_path)
+            query = read_query(hints["query"], request.args, in_path)
             runtime: Runtime = current_app.extensions["ringnote"]
             with runtime.db.reading() as session:
                 answer = act(session, query)
