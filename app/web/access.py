@@ -6,6 +6,7 @@ A route that says nothing is refused to all: forgetting it is noticed at the fir
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
+from urllib.parse import urlencode
 
 from flask import current_app, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -84,15 +85,20 @@ def _let_person_in(need: Role) -> ResponseReturnValue | None:
 
 
 def _turn_away(door: Door) -> ResponseReturnValue:
+    # A script that keeps a page live must not show the sign-in in its place.
+    can_lead = request.method in SAFE and not request.headers.get("X-Requested-With")
+    wanted = request.full_path.rstrip("?") if request.query_string else request.path
+    wanted = request.script_root + wanted
+    if door.is_host and door.sign_in_url and can_lead:
+        joint = "&" if "?" in door.sign_in_url else "?"
+        return redirect(f"{door.sign_in_url}{joint}{urlencode({'next': wanted})}")
     if door.is_host:
         return render_template("ringnote/door/refused.html", why="host"), 401
     if not door.has_users():
         return render_template("ringnote/door/away.html"), 403
-    if request.method not in SAFE or request.headers.get("X-Requested-With"):
-        # A script that keeps a page live must not show the sign-in in its place.
+    if not can_lead:
         return render_template("ringnote/door/refused.html", why="signed_out"), 401
-    wanted = request.full_path.rstrip("?") if request.query_string else request.path
-    return redirect(url_for("ringnote.door.sign_in", next=request.script_root + wanted))
+    return redirect(url_for("ringnote.door.sign_in", next=wanted))
 
 
 def _declare(need: Need | Open) -> Callable[[View], View]:

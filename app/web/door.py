@@ -29,9 +29,16 @@ CurrentUser = Callable[[], Identity | None]
 class Door:
     """Tells who a request comes from. With `current_user`, the host alone decides that."""
 
-    def __init__(self, runtime: Runtime, current_user: CurrentUser | None = None) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        current_user: CurrentUser | None = None,
+        sign_in_url: str | None = None,
+    ) -> None:
         self._runtime = runtime
         self._current_user = current_user
+        self.sign_in_url = sign_in_url
+        """Where the host signs people in, if it said so."""
 
     @property
     def is_host(self) -> bool:

@@ -33,7 +33,8 @@ class Ringnote:
     `webhooks`, `console` and `api` can each be left out; `/healthz` and `/readyz` are always there.
     `current_user` is called in each request for a page and says who is signed in to the host:
     `ringnote.person(name, role, clinics)`, or None for nobody. Without it Ringnote has a sign-in of
-    its own. `engine` is the host's SQLAlchemy engine, to live in the same database.
+    its own. `sign_in_url` is where the host signs people in: strangers are led there, with `next`
+    saying where they were going. `engine` is the host's SQLAlchemy engine, to live in its database.
 
     Settings are those of `Settings`, given as arguments, else as `RINGNOTE_…` in the application's
     config, else in the environment; `runtime` brings all of them ready made. Raises ConfigError
@@ -49,6 +50,7 @@ class Ringnote:
         console: bool = True,
         api: bool = True,
         current_user: CurrentUser | None = None,
+        sign_in_url: str | None = None,
         engine: sa.Engine | None = None,
         runtime: Runtime | None = None,
         **settings: Any,
@@ -63,6 +65,7 @@ class Ringnote:
             "console": console,
             "api": api,
             "current_user": current_user,
+            "sign_in_url": sign_in_url,
             "engine": engine,
         }
         self._runtime = runtime
@@ -92,7 +95,7 @@ class Ringnote:
             _ = runtime.secret_key
         app.extensions[NAME] = runtime
         app.extensions[DRAIN] = Drain(runtime)
-        app.extensions[DOOR] = Door(runtime, chosen["current_user"])
+        app.extensions[DOOR] = Door(runtime, chosen["current_user"], chosen["sign_in_url"])
         _mount(app, chosen["url_prefix"].rstrip("/"), blueprints)
 
 

@@ -173,6 +173,26 @@ def test_the_host_s_word_is_what_counts_where_the_host_is_the_door(runtime, mine
     assert "Sign out" not in browser.get("/ringnote/").text
 
 
+@pytest.mark.parametrize(
+    ("sign_in_url", "leads_to"),
+    [
+        ("/login", "/login?next=%2Fringnote%2Funmatched%3Fclinic%3D3"),
+        ("/login?from=phones", "/login?from=phones&next=%2Fringnote%2Funmatched%3Fclinic%3D3"),
+    ],
+)
+def test_a_host_that_says_where_it_signs_people_in_has_strangers_led_there(
+    runtime, sign_in_url, leads_to
+):
+    host = flask.Flask("host")
+    Ringnote(host, runtime=runtime, current_user=lambda: None, sign_in_url=sign_in_url)
+    browser = host.test_client()
+
+    turned = browser.get("/ringnote/unmatched?clinic=3")
+    assert (turned.status_code, turned.headers["Location"]) == (302, leads_to)
+    by_script = browser.get("/ringnote/recent", headers={"X-Requested-With": "fetch"})
+    assert by_script.status_code == 401
+
+
 def test_a_host_that_names_its_own_user_object_is_told_what_to_return(runtime):
     host = flask.Flask("host")
     host.testing = True
