@@ -7,7 +7,7 @@ stored; the secrets are the random tokens that were made and the passwords that 
 import logging
 import re
 import secrets as randomness
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
@@ -51,10 +51,9 @@ def watching_logs() -> Iterator[Watch]:
     """Watch everything that this process logs, and what passes through it, until the block ends."""
     watch = Watch()
 
-    def see_insert(_connection, _cursor, statement, parameters, _context, is_many) -> None:
+    def see_insert(_connection, _cursor, statement, parameters, *_) -> None:
         if OF_CLIENTS.match(statement):
-            for row in parameters if is_many else [parameters]:
-                watch.keep(*filter(OF_A_PERSON.fullmatch, _texts(row)))
+            watch.keep(*filter(OF_A_PERSON.fullmatch, _texts(parameters)))
 
     with pytest.MonkeyPatch.context() as patch:
         format_record = logging.Formatter().format
@@ -95,6 +94,10 @@ def _told_in(reading) -> Iterator[str]:
     return (value for name, value in reading.fields.items() if name in kept)
 
 
-def _texts(row: dict | Iterable) -> Iterator[str]:
-    values = row.values() if isinstance(row, dict) else row
-    return (value for value in values if isinstance(value, str))
+def _texts(parameters: object) -> Iterator[str]:
+    """The texts among them, of one row or of many."""
+    if isinstance(parameters, str):
+        yield parameters
+    elif isinstance(parameters, dict | list | tuple):
+        for each in parameters.values() if isinstance(parameters, dict) else parameters:
+            yield from _texts(each)
