@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from sqlalchemy.exc import DBAPIError
 
@@ -32,6 +33,9 @@ ASKING_THREADS = 4
 """How many clinics' PMSs are asked for numbers at once."""
 
 log = get_logger(__name__)
+
+
+Job = TypeVar("Job", Work, Asked)
 
 
 @dataclass
@@ -128,8 +132,8 @@ class Worker:
         asked = self._ask_what_is_due(hands)
         return bool(settled or claimed or asked)
 
-    def _begin(self, hands: _Hands, act: Callable[..., None], work: object) -> Future[None]:
-        begun = hands.pool.submit(act, work)
+    def _begin(self, hands: _Hands, act: Callable[[Job], None], job: Job) -> Future[None]:
+        begun = hands.pool.submit(_run, act, job)
         # Not at the end of what it does: the loop must find its thread free.
         begun.add_done_callback(lambda _: self._woken.set())
         return begun
@@ -146,13 +150,8 @@ class Worker:
         return has_asked
 
     def _ask(self, lookup: Asked) -> None:
-        runtime = self._runtime
-        try:
-            connector = self._connector_of_clinic(lookup.clinic_id)
-            answer_lookup(runtime.db, lookup, connector, runtime.clock)
-        except Exception:
-            # It is due again when what it was taken on for runs out.
-            log.exception("lookup.failed", clinic_id=lookup.clinic_id)
+        connector = self._connector_of_clinic(lookup.clinic_id)
+        answer_lookup(self._runtime.db, lookup, connector, self._runtime.clock)
 
     def _deliver(self, work: Work) -> None:
         try:
@@ -160,9 +159,6 @@ class Worker:
             if connector is not None:
                 result = deliver(work, connector, self._runtime.clock, self._leases.is_held)
                 finish(self._runtime.db, work, result)
-        except Exception:
-            # The lease runs out by itself; the next try looks before it writes.
-            log.exception("delivery.failed", entry_id=work.entry_id)
         finally:
             self._leases.drop(work)
 
@@ -182,3 +178,14 @@ class Worker:
         with self._runtime.db.reading() as session:
             connection = find_connection(session, clinic_id)
         return self._connector(connection.id) if connection else None
+
+
+def _run(act: Callable[[Job], None], job: Job) -> None:
+    try:
+        act(job)
+    except Exception:
+        # What it was taken on under runs out by itself; the next try looks before it writes.
+        if isinstance(job, Work):
+            log.exception("delivery.failed", entry_id=job.entry_id)
+        else:
+            log.exception("lookup.failed", clinic_id=job.clinic_id)
