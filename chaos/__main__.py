@@ -1,0 +1,85 @@
+"""`python -m chaos`: makes trouble for some minutes, reckons up, and prints a table.
+
+The exit code is 1 if anything was lost, duplicated, stale or stuck.
+"""
+
+import argparse
+import json
+import secrets
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ringnote.logs import configure_logs
+
+from .ending import work_off
+from .plan import QUIET_SECONDS, draw_plan
+from .reckoning import reckon
+from .report import as_json, count, print_report
+from .stage import staged
+from .troubles import Troubles
+
+INTERRUPTED = 130
+KILLS_A_MINUTE = 40
+RESTARTS_A_MINUTE = 1
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run what was asked for; the exit code."""
+    asked = _parse(words)
+    # However it is told to end, everything that was started is ended by the blocks it stands in.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    configure_logs("text")
+    try:
+        return _run(asked)
+    except KeyboardInterrupt:
+        print("Stopped, with everything that was started.", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _run(asked: argparse.Namespace) -> int:
+    seconds = asked.minutes * 60
+    is_sqlite = asked.database == "sqlite"
+    steps = draw_plan(asked.seed, seconds, asked.kills, asked.restarts, is_sqlite=is_sqlite)
+    title = f"{asked.database}, {asked.minutes:g} minutes, seed {asked.seed}"
+    print(f"{title}: {len(steps)} steps of trouble …", file=sys.stderr)
+    with staged(asked.database, asked.seed, fenced=not asked.break_fence) as stage:
+        troubles = Troubles(stage)
+        stage.phones.start()
+        troubles.make(steps)
+        work_off(stage, troubles)
+        found = reckon(stage)
+        counts = count(stage, troubles, found)
+    print_report(title, counts, found)
+    if asked.json:
+        run = {**vars(asked), "json": None}
+        asked.json.write_text(json.dumps(as_json(run, counts, found), indent=2) + "\n")
+    return 0 if found.is_clean else 1
+
+
+def _parse(words: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="chaos", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=2.0, help="how long; 60 is an hour")
+    parser.add_argument("--database", choices=["postgresql", "sqlite"], default="postgresql")
+    parser.add_argument("--kills", type=int, help="how many processes are killed by SIGKILL")
+    parser.add_argument("--restarts", type=int, help="how often PostgreSQL is stopped and started")
+    parser.add_argument("--seed", type=int, help="repeats the plan of a run that told it")
+    parser.add_argument(
+        "--break-fence", action="store_true", help="let workers write without a lease: must fail"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write what it came to there")
+    asked = parser.parse_args(words)
+    if asked.minutes * 60 <= QUIET_SECONDS:
+        parser.error(f"--minutes: it takes more than {QUIET_SECONDS:.0f} seconds")
+    if asked.kills is None:
+        asked.kills = round(asked.minutes * KILLS_A_MINUTE)
+    if asked.restarts is None:
+        asked.restarts = max(1, round(asked.minutes * RESTARTS_A_MINUTE))
+    if asked.seed is None:
+        asked.seed = secrets.randbelow(10**6)
+    return asked
+
+
+if __name__ == "__main__":
+    sys.exit(main())
