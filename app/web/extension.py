@@ -9,6 +9,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from ..db import Database
 from ..errors import ConfigError
+from ..models import Role
 from ..runtime import Runtime
 from ..settings import Settings, from_config, load_settings
 from ..telephony.drain import Drain
@@ -143,6 +144,7 @@ def _page_context() -> dict[str, Any]:
     return {
         "ringnote_identity": identity,
         "ringnote_has_sign_in": not door.is_host,
+        "ringnote_may_mend": bool(identity and identity.may(Role.OPERATOR)),
         "ringnote_form_token": lambda: form_token(identity.name if identity else ""),
     }
 

@@ -1,13 +1,14 @@
 """Signing in, looking and signing out, in a real browser."""
 
 import pytest
+import sqlalchemy as sa
 from playwright.sync_api import expect
 
 from factories import make_client, make_clinic
 from ringnote import create_app
 from ringnote.access.users import add_user, sign_out_everywhere
 from ringnote.clock import utc_now
-from ringnote.models import Role
+from ringnote.models import Clinic, Role
 from serving import served
 from stories import CALLER, Phone, settle
 
@@ -80,3 +81,45 @@ def test_the_sign_in_fits_its_window(page, console, kim, width):
 
     expect(page.get_by_label("Name")).to_be_focused()
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("width", [360, 768])
+@pytest.mark.parametrize("path", ["/", "/unmatched", "/call?uuid=u-1", "/account"])
+def test_no_page_of_somebody_signed_in_is_wider_than_its_window(
+    page, console, kim, runtime, width, path
+):
+    with runtime.db.reading() as session:
+        clinic = session.scalars(sa.select(Clinic)).one()
+    Phone(runtime, clinic).missed("u-2", "+12125550177")
+    settle(runtime)
+    page.set_viewport_size({"width": width, "height": 800})
+    page.goto(console + path)
+    sign_in(page)
+
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_an_operator_says_whose_a_number_is_and_what_a_call_was(page, console, kim, runtime):
+    with runtime.db.reading() as session:
+        clinic = session.scalars(sa.select(Clinic)).one()
+    phone = Phone(runtime, clinic)
+    phone.missed("u-2", "+12125550177")
+    settle(runtime)
+    page.goto(f"{console}/unmatched")
+    sign_in(page)
+
+    page.get_by_label("The client's id in the PMS").fill("C1")
+    page.get_by_role("button", name="It is this client's").click()
+    expect(page.get_by_role("status").first).to_contain_text("Kept.")
+    settle(runtime)
+    page.goto(f"{console}/call?uuid=u-2")
+    expect(page.get_by_text("Jane Doe").first).to_be_visible()
+
+    page.get_by_text("Not what happened?").click()
+    page.get_by_label("Why").fill("on the mobile")
+    page.get_by_role("button", name="answered").click()
+    expect(page.get_by_role("status").first).to_contain_text("Corrected.")
+    settle(runtime)
+    page.reload()
+    expect(page.get_by_text("corrected by kim").first).to_be_visible()

@@ -1,5 +1,6 @@
 """The console: what came in, whom it belongs to, and where its notes and tasks stand."""
 
+from . import mending
 from .pages import console
 
-__all__ = ["console"]
+__all__ = ["console", "mending"]

@@ -33,6 +33,14 @@ from ..headers import PAGE_CONTENT, set_headers
 
 SHOWS = {"": "Everything", "open": "Under way", "waiting": "Waiting", "set_aside": "Set aside"}
 LISTED = 60
+BIGGEST_ID_DIGITS = 18
+DONE = {
+    "corrected": "Corrected. What stands in the PMS follows in a moment.",
+    "mapped": "Kept. What waited for it is being written.",
+    "ignored": "Kept. Nothing is written of that number from now on.",
+    "retried": "It is being tried again.",
+}
+"""What was just done, for the page that is shown after it."""
 
 STATIC = Path(__file__).with_name("static")
 
@@ -82,7 +90,9 @@ def unmatched() -> ResponseReturnValue:
         clinics = _clinics(session)
         waiting = [(clinic, list_unmatched(session, clinic.id)) for clinic in clinics]
     known = [(clinic, numbers) for clinic, numbers in waiting if numbers]
-    return render_template("ringnote/console/unmatched.html", here="unmatched", waiting=known)
+    return render_template(
+        "ringnote/console/unmatched.html", here="unmatched", waiting=known, done=_done()
+    )
 
 
 @console.get("/console/static/<path:filename>")
@@ -136,7 +146,11 @@ def _recent() -> dict[str, Any]:
 def _tell(stories: list[dict[str, Any]]) -> ResponseReturnValue:
     if not stories:
         return render_template("ringnote/console/missing.html"), 404
-    return render_template("ringnote/console/story.html", stories=stories)
+    return render_template("ringnote/console/story.html", stories=stories, done=_done())
+
+
+def _done() -> str:
+    return DONE.get(request.args.get("done", ""), "")
 
 
 def _clinics(session: Session) -> list[Clinic]:
@@ -155,7 +169,7 @@ def _clinic_id() -> int | None:
     given = request.args.get("clinic", "")
     if not given:
         return None
-    if not given.isdecimal() or len(given) > 18 or not who().has_clinic(int(given)):
+    if not given.isdecimal() or len(given) > BIGGEST_ID_DIGITS or not who().has_clinic(int(given)):
         abort(404)
     return int(given)
 

@@ -1,0 +1,218 @@
+"""What an operator mends from the console, and what a viewer cannot."""
+
+import re
+
+import flask
+import pytest
+import sqlalchemy as sa
+
+from factories import make_client, make_clinic, make_connection, make_entry
+from ringnote import Ringnote, person
+from ringnote.models import Decision, Entry, EntryState, NumberRule
+from stories import CALLER, Phone, calls, entries, settle
+
+STRANGER = "+12125550177"
+
+
+@pytest.fixture
+def clinic(runtime):
+    return make_clinic(runtime.db, name="Oak Street Vets")
+
+
+@pytest.fixture
+def foreign(runtime):
+    return make_clinic(runtime.db, name="Elm Street Vets")
+
+
+@pytest.fixture
+def phone(runtime, clinic):
+    make_client(runtime.db, clinic, "C1", "Jane Doe", numbers=[CALLER])
+    return Phone(runtime, clinic)
+
+
+@pytest.fixture
+def somebody(runtime, clinic):
+    """A browser in which somebody of a role is signed in, of the one clinic."""
+
+    def sign_in(role: str):
+        host = flask.Flask("host")
+        Ringnote(
+            host,
+            runtime=runtime,
+            url_prefix="",
+            current_user=lambda: person("kim", role, [clinic.id]),
+        )
+        return host.test_client()
+
+    return sign_in
+
+
+@pytest.fixture
+def kim(somebody):
+    return somebody("operator")
+
+
+def post(browser, path, **fields):
+    """Post as a form of ours does."""
+    page = browser.get("/unmatched").text + browser.get("/call?uuid=u-1").text
+    [token, *_] = re.findall(r'name="form_token" value="(\w+)"', page) or [""]
+    return browser.post(path, data={"form_token": token, **fields})
+
+
+def test_a_missed_call_that_was_answered_is_corrected_under_their_name(runtime, phone, clinic, kim):
+    phone.missed("u-1")
+    settle(runtime)
+
+    answer = post(
+        kim, "/call/correct", clinic=clinic.id, uuid="u-1", outcome="answered", why="on the mobile"
+    )
+    settle(runtime)
+
+    assert answer.headers["Location"] == f"/call?clinic={clinic.id}&uuid=u-1&done=corrected"
+    page = kim.get(answer.headers["Location"]).text
+    assert "Corrected." in page
+    assert "kim said it was" in " ".join(page.split())
+    assert "on the mobile" in page
+    [call] = calls(runtime)
+    assert call.outcome == "answered"
+    assert [each.state for each in entries(runtime) if not each.is_wanted] == ["withdrawn"]
+
+
+def test_a_number_is_mapped_and_what_waited_is_due(runtime, phone, clinic, kim):
+    phone.answered("u-1", STRANGER)
+    settle(runtime)
+    assert "The client's id in the PMS" in kim.get("/unmatched").text
+
+    answer = post(kim, "/unmatched/map", clinic=clinic.id, number=STRANGER, client=" C1 ")
+    settle(runtime)
+
+    assert answer.headers["Location"] == "/unmatched?done=mapped"
+    [entry] = entries(runtime)
+    assert (entry.client, entry.state) == ("C1", "due")
+    with runtime.db.reading() as session:
+        assert session.scalars(sa.select(NumberRule.made_by)).one() == "kim"
+
+
+def test_one_of_those_who_share_a_number_is_chosen_by_a_button(runtime, phone, clinic, kim):
+    make_client(runtime.db, clinic, "C2", "John Doe", numbers=[CALLER])
+    phone.answered("u-1")
+    settle(runtime)
+
+    page = kim.get("/unmatched").text
+    assert re.search(r'name="client" value="C2">It is John Doe<', page)
+    post(kim, "/unmatched/map", clinic=clinic.id, number=CALLER, client="C2")
+    settle(runtime)
+
+    assert [entry.client for entry in entries(runtime)] == ["C2"]
+
+
+def test_a_number_is_ignored_with_why(runtime, phone, clinic, kim):
+    phone.answered("u-1", STRANGER)
+    settle(runtime)
+
+    post(kim, "/unmatched/ignore", clinic=clinic.id, number=STRANGER, why="a supplier")
+    settle(runtime)
+
+    assert "Nothing waits" in kim.get("/unmatched").text
+    assert "a supplier" in kim.get(f"/call?clinic={clinic.id}&uuid=u-1").text
+
+
+def test_what_was_set_aside_is_tried_again(runtime, phone, clinic, kim):
+    phone.answered("u-1")
+    make_connection(runtime.db, clinic)
+    settle(runtime)
+    with runtime.db.transaction() as session:
+        session.execute(sa.update(Entry).values(state=EntryState.SET_ASIDE, reason="refused"))
+    assert "Try again now" in kim.get("/call?uuid=u-1").text
+    [entry] = entries(runtime)
+
+    answer = post(kim, "/entry/retry", clinic=clinic.id, entry=entry.id, kind="call", key="u-1")
+
+    assert answer.headers["Location"] == f"/call?clinic={clinic.id}&uuid=u-1&done=retried"
+    assert [each.state for each in entries(runtime)] == ["due"]
+    again = post(kim, "/entry/retry", clinic=clinic.id, entry=entry.id, kind="call", key="u-1")
+    assert again.status_code == 400
+    assert "neither retrying nor set aside" in again.text
+
+
+@pytest.mark.parametrize(
+    ("path", "fields", "status", "said"),
+    [
+        ("/call/correct", {"uuid": "u-1", "outcome": "lost"}, 400, "answered, missed or internal"),
+        ("/call/correct", {"uuid": "u-1"}, 400, "answered, missed or internal"),
+        ("/unmatched/map", {"number": STRANGER, "client": ""}, 400, "which client"),
+        ("/unmatched/map", {"number": STRANGER, "client": "C9"}, 400, "knows no client"),
+        ("/unmatched/map", {"number": "what", "client": "C1"}, 400, "no phone number"),
+        ("/unmatched/ignore", {"number": "anonymous"}, 400, "withheld number"),
+        ("/entry/retry", {"entry": "9" * 18}, 404, ""),
+        ("/entry/retry", {"entry": "x"}, 404, ""),
+        ("/entry/retry", {"entry": "9" * 400}, 404, ""),
+    ],
+)
+def test_what_cannot_be_is_told_in_words_and_changes_nothing(
+    runtime, phone, clinic, kim, path, fields, status, said
+):
+    phone.answered("u-1", STRANGER)
+    settle(runtime)
+
+    answer = post(kim, path, clinic=clinic.id, **fields)
+
+    assert answer.status_code == status
+    assert said in answer.text
+    with runtime.db.reading() as session:
+        assert session.scalars(sa.select(Decision)).all() == []
+
+
+@pytest.mark.parametrize(
+    "path", ["/call/correct", "/unmatched/map", "/unmatched/ignore", "/entry/retry"]
+)
+def test_of_a_foreign_clinic_nothing_can_be_mended(runtime, phone, foreign, kim, path):
+    other = Phone(runtime, foreign)
+    other.missed("u-7", STRANGER)
+    phone.answered("u-1")
+    settle(runtime)
+    connection = make_connection(runtime.db, foreign)
+    entry = make_entry(runtime.db, foreign, connection)
+    fields = {"uuid": "u-7", "outcome": "answered", "number": STRANGER, "client": "C1"}
+
+    for clinic_id in (foreign.id, "", "x", "9" * 30):
+        answer = post(kim, path, clinic=clinic_id, entry=entry, **fields)
+        assert answer.status_code == 404
+    with runtime.db.reading() as session:
+        assert session.scalars(sa.select(Decision)).all() == []
+
+
+def test_an_entry_of_a_foreign_clinic_is_not_tried_by_naming_one_s_own(
+    runtime, phone, clinic, foreign, kim
+):
+    phone.answered("u-1")
+    settle(runtime)
+    entry = make_entry(runtime.db, foreign, make_connection(runtime.db, foreign))
+
+    answer = post(kim, "/entry/retry", clinic=clinic.id, entry=entry)
+
+    assert answer.status_code == 404
+
+
+def test_a_viewer_sees_no_form_and_can_post_none(runtime, phone, clinic, somebody):
+    viewer = somebody("viewer")
+    phone.answered("u-1", STRANGER)
+    settle(runtime)
+
+    pages = viewer.get("/unmatched").text + viewer.get("/call?uuid=u-1").text
+    answer = viewer.post("/unmatched/ignore", data={"clinic": clinic.id, "number": STRANGER})
+
+    assert "<form" not in pages
+    assert "ringnote numbers ignore" in pages
+    assert answer.status_code == 403
+    assert "operator" in answer.text
+
+
+def test_without_the_form_s_token_nothing_is_mended(runtime, phone, clinic, kim):
+    phone.answered("u-1", STRANGER)
+    settle(runtime)
+
+    answer = kim.post("/unmatched/ignore", data={"clinic": clinic.id, "number": STRANGER})
+
+    assert answer.status_code == 400
+    assert "Nothing waits" not in kim.get("/unmatched").text
