@@ -46,6 +46,7 @@ def _run(asked: argparse.Namespace) -> int:
     print(f"{title}: {len(steps)} steps of trouble …", file=sys.stderr)
     with staged(asked.database, asked.seed, fenced=not asked.break_fence) as stage:
         troubles = Troubles(stage)
+        stage.crew.wait_until_up()
         stage.phones.start()
         troubles.make(steps)
         work_off(stage, troubles)

@@ -1,6 +1,7 @@
 """The web and worker processes: started, killed, stopped for a while, and started again."""
 
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -15,6 +16,7 @@ from .hosts import Host
 
 LOOK_SECONDS = 0.05
 FAILED_START_SECONDS = 0.5
+START_SECONDS = 30
 STOP_SECONDS = 30
 
 
@@ -70,6 +72,19 @@ class Crew:
             for each in self.members
             if not each.is_frozen and webs in (None, each.is_web) and each.process
         ]
+
+    def wait_until_up(self) -> None:
+        """Return once every web process listens."""
+        deadline = time.monotonic() + START_SECONDS
+        for port in [each.port for each in self.members if each.port]:
+            while True:
+                try:
+                    socket.create_connection(("127.0.0.1", port), timeout=1).close()
+                    break
+                except OSError:
+                    if time.monotonic() > deadline:
+                        raise
+                    time.sleep(LOOK_SECONDS)
 
     def thaw(self) -> None:
         """Wake whoever is frozen."""

@@ -28,7 +28,7 @@ def work_off(stage: Stage, troubles: Troubles) -> None:
     troubles.cease()
     _wait(ACKNOWLEDGED_SECONDS, lambda: stage.phones.unacknowledged == 0)
     stage.phones.stop()
-    # Only when the others have gone on from where it was does the frozen worker wake.
+    # Only when another has gone on from where they were do the frozen workers wake.
     _wait(ZOMBIE_SECONDS, lambda: _is_worked_off(stage), troubles.resume)
     stage.crew.thaw()
     _wait(WORKED_OFF_SECONDS, lambda: _is_worked_off(stage), troubles.resume)

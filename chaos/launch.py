@@ -48,10 +48,10 @@ def fill_disk(folder: Path) -> None:
     write = spool._write_all
 
     def write_half(file: int, line: bytes) -> None:
-        if not (folder / FULL).exists():
-            return write(file, line)
-        write(file, line[: len(line) // 2])
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        is_full = (folder / FULL).exists()
+        write(file, line[: len(line) // 2] if is_full else line)
+        if is_full:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def refuse(_cursor: Any, statement: str, _values: Any, context: Any) -> None:
         writes = statement.startswith(("INSERT", "UPDATE"))

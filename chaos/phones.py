@@ -18,6 +18,9 @@ SENDERS = 6
 SHUFFLED = 30
 """How many webhooks may overtake one another."""
 REPEATED = 0.2
+MISSED = 0.4
+"""Missed calls of a number meet at its callback task, and an update of that takes two requests: it
+is there that a worker which lost its lease meanwhile does harm."""
 POST_SECONDS = 20.0
 """Longer than a database's lock is waited for; then it counts as not acknowledged."""
 AGAIN_SECONDS = 0.2
@@ -85,7 +88,9 @@ class Phones:
         calls = [iter(clinic.system.calls()) for clinic in self.clinics]
         for number in itertools.count():
             place = number % len(calls)
-            for webhook in next(calls[place]).webhooks:
+            is_missed = self._dice.random() < MISSED
+            [call] = self.clinics[place].system.missed() if is_missed else [next(calls[place])]
+            for webhook in call.webhooks:
                 yield Waiting(self.clinics[place], webhook, is_repeated=False)
 
     def _send(self) -> None:

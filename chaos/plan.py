@@ -10,7 +10,7 @@ from ringnote.sandbox.faults import FaultKind
 from .proxy import WireFault
 
 QUIET_SECONDS = 10.0
-"""At the end: all is well but for one worker that was stopped with requests under way."""
+"""At the end: all is well but for the workers that were stopped with requests under way."""
 FROZEN_SECONDS = (11.0, 16.0)
 """Longer than a lease."""
 CLOCK_SECONDS = 300.0
@@ -123,10 +123,11 @@ def _hosts(dice: random.Random, until: float) -> Iterator[Step]:
 
 
 def _finale(seconds: float) -> Iterator[Step]:
-    """The PMS is slow, a worker stops in the middle of it, and wakes after the others have gone on
-    from where it was: what it still means to write is out of date."""
+    """The PMS is slow, workers stop in the middle of it, and wake after another has gone on from
+    where they were: what they still mean to write is out of date."""
     begins = seconds - QUIET_SECONDS
     yield Step(begins + 0.1, Trouble.WIRE_FAULT, how=WireFault.SLOW_HEADERS, value=1.0)
+    yield Step(begins + 2.5, Trouble.FREEZE)
     yield Step(begins + 2.5, Trouble.FREEZE)
     yield Step(begins + 2.8, Trouble.MEND, how=WireFault.SLOW_HEADERS)
 

@@ -104,13 +104,18 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         fault = self.server.draw()
         if fault is WireFault.RESET_BEFORE:
-            return self._reset()
-        if fault is WireFault.REDIRECT:
-            return self._answer(_elsewhere(self.server.url))
-        try:
-            answer = self._forward(body)
-        except (OSError, HTTPException):
-            return self._reset()
+            self._reset()
+        elif fault is WireFault.REDIRECT:
+            self._answer(_elsewhere(self.server.url))
+        else:
+            try:
+                answer = self._forward(body)
+            except (OSError, HTTPException):
+                self._reset()
+            else:
+                self._pass_on(answer, fault)
+
+    def _pass_on(self, answer: Answer, fault: WireFault | None) -> None:
         match fault:
             case WireFault.RESET_AFTER:
                 self._reset()
@@ -130,7 +135,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self._answer(Answer(502, {"Content-Type": "text/html"}, b"<h1>Bad gateway</h1>"))
             case WireFault.WRONG_TYPE:
                 self._answer(answer._replace(headers={"Content-Type": "application/pdf"}))
-            case None:
+            case _:
                 self._answer(answer)
 
     do_GET = do_POST = do_PATCH = do_DELETE = _serve

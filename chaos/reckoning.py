@@ -150,10 +150,8 @@ def _reckon_left(session: Session, found: Reckoning) -> None:
         found.wrong["STUCK"].append(f"{mark.subject_kind} {mark.subject_key} is still due")
     for row in session.scalars(sa.select(OutboxRow)):
         found.wrong["STUCK"].append(f"entry {row.entry_id} is still in the outbox")
-    if asked := session.scalars(
-        sa.select(Lookup.clinic_id).where(Lookup.due_at.is_not(None))
-    ).all():
-        found.wrong["STUCK"].append(f"{len(asked)} numbers are still to be looked up")
+    for number in session.scalars(sa.select(Lookup.number).where(Lookup.due_at.is_not(None))):
+        found.wrong["STUCK"].append(f"{number} is still to be looked up")
 
 
 def _reckon_expected(expected: Expected, standing: Iterable[Standing], found: Reckoning) -> None:

@@ -34,11 +34,11 @@ from .proxy import Proxy
 
 TOKEN = "chaos"  # noqa: S105 (no secret: the PMS lasts as long as the run)
 GRACE_SECONDS = 2.0
-CLIENTS = 40
+CLIENTS = 10
 CLINICS = 3
 WEBS = 2
 WORKERS = 3
-WEBHOOKS_A_SECOND = 25.0
+WEBHOOKS_A_SECOND = 40.0
 
 
 @dataclass

@@ -80,10 +80,9 @@ class Troubles:
     def resume(self) -> None:
         """What a person does once the PMS is well again: have all that is owed written now."""
         db = self._stage.runtime.db
-        with contextlib.suppress(SQLAlchemyError):
-            with db.transaction() as session:
-                for connection_id in session.scalars(sa.select(Connection.id)).all():
-                    resume_connection(session, db, connection_id)
+        with contextlib.suppress(SQLAlchemyError), db.transaction() as session:
+            for connection_id in session.scalars(sa.select(Connection.id)).all():
+                resume_connection(session, db, connection_id)
 
     def _kill(self, step: Step) -> None:
         awake = self._stage.crew.awake()
@@ -118,10 +117,14 @@ class Troubles:
                 time.sleep(0.2)
 
     def _cut(self) -> None:
-        if self._stage.postgres and not self._is_away:
-            with contextlib.suppress(psycopg.Error):
-                with psycopg.connect(self._stage.postgres.url, autocommit=True) as connection:
-                    connection.execute(CUT)
+        if self._stage.postgres is None or self._is_away:
+            return
+        url = self._stage.postgres.url
+        with (
+            contextlib.suppress(psycopg.Error),
+            psycopg.connect(url, autocommit=True) as connection,
+        ):
+            connection.execute(CUT)
 
     def _lock(self, step: Step) -> None:
         """Hold SQLite's write lock, as another program with the file might."""
@@ -131,11 +134,11 @@ class Troubles:
 
     def _hold_lock(self, seconds: float) -> None:
         path = self._stage.runtime.db.url.database or ""
-        with contextlib.closing(sqlite3.connect(path, timeout=30)) as connection:
-            with contextlib.suppress(sqlite3.OperationalError):
-                connection.execute("BEGIN IMMEDIATE")
-                time.sleep(seconds)
-                connection.rollback()
+        connecting = contextlib.closing(sqlite3.connect(path, timeout=30))
+        with connecting as connection, contextlib.suppress(sqlite3.OperationalError):
+            connection.execute("BEGIN IMMEDIATE")
+            time.sleep(seconds)
+            connection.rollback()
 
     def _pms_fault(self, step: Step) -> None:
         left = max(1, int(step.value * 20))
