@@ -10,9 +10,10 @@ import sqlalchemy as sa
 from ringnote.clock import utc_now
 from ringnote.db import Database
 from ringnote.ledger.clinics import ClinicFields, add_clinic
-from ringnote.models import Client, ClientNumber, Clinic
+from ringnote.models import Client, ClientNumber, Clinic, new_event_id
 from ringnote.sandbox.people import Caller
 from ringnote.sandbox.phones import Office, PhoneSystem, PlannedCall
+from ringnote.spool import Spooled
 from ringnote.telephony.ingest import keep
 from ringnote.telephony.parse import read_event
 from ringnote.telephony.tokens import issue_webhook_token
@@ -104,5 +105,5 @@ def keep_calls(db: Database, clinic: Clinic, calls: Sequence[PlannedCall]) -> No
         for number, call in enumerate(calls):
             for webhook in call.webhooks:
                 at = begins_at + BETWEEN_CALLS * number + timedelta(seconds=webhook.at)
-                reading = read_event(webhook.body)
-                keep(session, db, clinic, reading, webhook.body, webhook.content_type, at)
+                spooled = Spooled(new_event_id(at), at, "", webhook.content_type, webhook.body)
+                keep(session, db, clinic, read_event(webhook.body), spooled)
