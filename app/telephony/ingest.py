@@ -6,12 +6,13 @@ Decides nothing about calls: whatever can be kept is kept, and what cannot be re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from ..db import Database
+from ..db import Database, UtcDateTime
 from ..errors import InputError, WebhookError
 from ..logs import get_logger
 from ..models import Clinic, Event, EventStatus, SubjectKind, new_event_id
@@ -119,7 +120,7 @@ def keep(
     event = Event(
         id=webhook.event_id,
         clinic_id=clinic.id,
-        received_at=webhook.received_at,
+        received_at=_not_ahead(session, db, webhook.received_at),
         content_type=webhook.content_type,
         body=webhook.body,
         status=EventStatus.QUARANTINED if fault else EventStatus.ACCEPTED,
@@ -133,6 +134,16 @@ def keep(
     if subject:
         mark_due(session, db, clinic.id, SubjectKind(subject[0]), subject[1])
     return Receipt(event.status, fault, event.id)
+
+
+def _not_ahead(session: Session, db: Database, received_at: datetime) -> Any:
+    """The time of receipt, but none that is still to come by the database's clock.
+
+    A receiver's clock that is ahead would have its calls wait for as long as it is.
+    """
+    if db.tells_time:
+        return sa.func.least(sa.literal(received_at, UtcDateTime()), db.now())
+    return min(received_at, db.present(session))
 
 
 def replay_event(session: Session, db: Database, event_id: str) -> Event:

@@ -46,6 +46,7 @@ def events_of_a_transfer(phone):
 def test_a_transfer_to_another_call_uuid_is_one_call_in_any_order(runtime, clinic, phone):
     bodies = events_of_a_transfer(phone)
     told = set()
+    phone.at -= timedelta(days=2)
     for number, order in enumerate(itertools.permutations(bodies)):
         if number % 7:
             continue
