@@ -119,12 +119,11 @@ class Spool:
 
     def is_empty(self) -> bool:
         """Whether there is nothing to drain, ours or others' (whose holders may still live)."""
-        return not any(path.stat().st_size for path in self._files())
+        return not any(stat.st_size for stat in self._stats())
 
     def measure(self) -> Held:
         """What lies in the folder."""
-        stats = [path.stat() for path in self._files()]
-        filled = [stat for stat in stats if stat.st_size]
+        filled = [stat for stat in self._stats() if stat.st_size]
         refused = self._folder / REFUSED
         return Held(
             files=len(filled),
@@ -135,6 +134,12 @@ class Spool:
 
     def _files(self) -> list[Path]:
         return sorted(self._folder.glob("*.spool"))
+
+    def _stats(self) -> Iterator[os.stat_result]:
+        for path in self._files():
+            # Whoever emptied it may remove it between our finding it and our looking at it.
+            with contextlib.suppress(FileNotFoundError):
+                yield path.stat()
 
     def _others(self) -> list[Path]:
         ours = self._path if self._process == os.getpid() else None

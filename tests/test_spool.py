@@ -220,3 +220,10 @@ def started(folder, name) -> subprocess.Popen:
     return subprocess.Popen(
         [sys.executable, "-c", WRITER, str(folder), name], stdout=subprocess.PIPE, text=True
     )
+
+
+def test_a_file_that_is_removed_while_it_is_looked_at_holds_nothing(spool, tmp_path, monkeypatch):
+    monkeypatch.setattr(spool, "_files", lambda: [tmp_path / "emptied-by-another.spool"])
+
+    assert spool.is_empty()
+    assert spool.measure().files == 0
