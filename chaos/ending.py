@@ -1,5 +1,6 @@
 """After the troubles: everything is worked off, within a bounded time, and the crew goes home."""
 
+import sys
 import time
 from collections.abc import Callable
 
@@ -26,11 +27,14 @@ def work_off(stage: Stage, troubles: Troubles) -> None:
     """
     stage.phones.fall_silent()
     troubles.cease()
+    _say("troubles over; waiting until all is acknowledged")
     _wait(ACKNOWLEDGED_SECONDS, lambda: stage.phones.unacknowledged == 0)
     stage.phones.stop()
+    _say("all acknowledged; waiting until the workers that are awake have done all they can")
     # Only when another has gone on from where they were do the frozen workers wake.
     _wait(ZOMBIE_SECONDS, lambda: _is_worked_off(stage), troubles.resume)
     stage.crew.thaw()
+    _say("everybody awake; waiting until nothing is left to do")
     _wait(WORKED_OFF_SECONDS, lambda: _is_worked_off(stage), troubles.resume)
     stage.crew.dismiss()
     troubles.resume()
@@ -39,6 +43,10 @@ def work_off(stage: Stage, troubles: Troubles) -> None:
     with (crew.logs / "last.log").open("ab") as log:
         last = run(stage.hosts[0], ("worker", "--until-idle"), crew.environment, log)
         last.wait(WORKED_OFF_SECONDS)
+
+
+def _say(what: str) -> None:
+    print(f"{what} …", file=sys.stderr)
 
 
 def _wait(seconds: float, is_done: Callable[[], bool], mend: Callable[[], None] | None = None):
