@@ -21,6 +21,9 @@ from .signals import send_announced
 SQLITE_BUSY_SECONDS = 15
 SQLITE_RETRY_SECONDS = 0.01
 POSTGRES_CONNECT_SECONDS = 2
+POSTGRES_IDLE_SECONDS = 15
+"""After so long without a word the server ends a transaction: its process was stopped, or its host
+is gone, and what it has locked would keep the others waiting for as long."""
 
 
 class UtcDateTime(sa.TypeDecorator[datetime]):
@@ -88,7 +91,8 @@ class Database:
                 hide_parameters=True,
                 connect_args={
                     "connect_timeout": POSTGRES_CONNECT_SECONDS,
-                    "options": "-c timezone=utc",
+                    "options": "-c timezone=utc"
+                    f" -c idle_in_transaction_session_timeout={POSTGRES_IDLE_SECONDS}s",
                 },
             )
         self._reading = sessionmaker(

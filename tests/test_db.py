@@ -1,0 +1,33 @@
+"""The database's transactions, when a process that is in one comes to a standstill."""
+
+import time
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
+
+from factories import make_clinic
+from ringnote import db as module
+from ringnote.db import Database
+from ringnote.models import Clinic
+
+
+def test_a_process_at_a_standstill_lets_go_of_what_it_locked(postgres_copy, monkeypatch):
+    monkeypatch.setattr(module, "POSTGRES_IDLE_SECONDS", 1)
+    stopped, other = Database(postgres_copy), Database(postgres_copy)
+    clinic = make_clinic(other)
+    rename = sa.update(Clinic).where(Clinic.id == clinic.id)
+
+    with pytest.raises(DBAPIError), stopped.transaction() as session:
+        session.execute(rename.values(name="never to be"))
+        began = time.monotonic()
+        with other.transaction() as second:
+            second.execute(rename.values(name="Oak Street Vets"))
+        waited = time.monotonic() - began
+
+    assert 0.5 < waited < 10
+    with other.transaction() as session:
+        assert session.get_one(Clinic, clinic.id).name == "Oak Street Vets"
+        session.execute(sa.delete(Clinic).where(Clinic.id == clinic.id))
+    stopped.dispose()
+    other.dispose()
