@@ -40,6 +40,8 @@ class Reckoning:
 
     wrong: dict[str, list[str]] = field(default_factory=lambda: {kind: [] for kind in KINDS})
     written: Counter[str] = field(default_factory=Counter)
+    leases_lost: int = 0
+    """Tries that ended when another had the entry."""
 
     @property
     def is_clean(self) -> bool:
@@ -66,6 +68,8 @@ def reckon(stage: Stage) -> Reckoning:
         standing = _standing(session, stage.store.records.newest(ALL), found)
         _reckon_entries(session, standing, found)
         _reckon_left(session, found)
+        lost = sa.select(sa.func.count()).where(Attempt.error.startswith("the lease "))
+        found.leases_lost = session.scalars(lost).one()
     _reckon_expected(expected, standing, found)
     spool = stage.runtime.spool
     if spool and (not spool.is_empty() or spool.measure().refused):

@@ -39,6 +39,7 @@ def count(stage: Stage, troubles: Troubles, found: Reckoning) -> dict[str, int]:
         "disk full": troubles.count["disk full"],
         "PMS faults switched on": troubles.count["PMS fault"] + troubles.count["wire fault"],
         "answers spoilt on the wire": faults.total(),
+        "leases lost": found.leases_lost,
         "notes": found.written["note"],
         "tasks": found.written["task"],
         "transcripts": found.written["transcript"],

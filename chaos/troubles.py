@@ -38,7 +38,7 @@ class Troubles:
         self.count: Counter[str] = Counter()
         self.furthest_clock = 0.0
         self._is_away = False
-        self._locks: list[threading.Thread] = []
+        self._threads: list[threading.Thread] = []
         self._acts: Mapping[Trouble, Callable[[Step], None]] = {
             Trouble.KILL: self._kill,
             Trouble.TERMINATE: self._terminate,
@@ -74,7 +74,7 @@ class Troubles:
             # Leases go by the machine's clock on SQLite, and time does not go back at the end.
             host.set_clock(self.furthest_clock if stage.postgres is None else 0.0)
         self._start_database()
-        for thread in self._locks:
+        for thread in self._threads:
             thread.join()
 
     def resume(self) -> None:
@@ -128,9 +128,13 @@ class Troubles:
 
     def _lock(self, step: Step) -> None:
         """Hold SQLite's write lock, as another program with the file might."""
-        thread = threading.Thread(target=self._hold_lock, args=(step.value,), daemon=True)
+        self._begin(self._hold_lock, step.value)
+
+    def _begin(self, act: Callable[..., None], *what: object) -> None:
+        """Do what may have to wait for a frozen process's lock, while the plan goes on."""
+        thread = threading.Thread(target=act, args=what, daemon=True)
         thread.start()
-        self._locks.append(thread)
+        self._threads.append(thread)
 
     def _hold_lock(self, seconds: float) -> None:
         path = self._stage.runtime.db.url.database or ""
@@ -152,7 +156,7 @@ class Troubles:
             self._stage.faults.switch_off(FaultKind(step.how))
         else:
             self._stage.proxy.switch_off(WireFault(step.how))
-        self.resume()
+        self._begin(self.resume)
 
     def _jump(self, step: Step) -> None:
         self._host(step).set_clock(step.value)
