@@ -4,7 +4,7 @@ PYTEST := $(BIN)/pytest
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench properties fuzz lock clean runtime dev
+.PHONY: help demo test check bench properties fuzz chaos lock clean runtime dev
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ properties: dev ## Fold a million invented histories (HISTORIES=n for another nu
 
 fuzz: dev ## Post whatever bytes to the reader and the receiver, a minute each (SECONDS=n for longer)
 	RINGNOTE_FUZZ_SECONDS=$(or $(SECONDS),60) $(PYTEST) tests/telephony/test_fuzz.py
+
+chaos: dev ## Kill, stop and starve it, and reckon up (MINUTES=5 ARGS="--database sqlite --kills 200")
+	$(BIN)/python -m chaos --minutes $(or $(MINUTES),5) $(ARGS)
 
 lock: dev ## Pin the newest versions that pyproject.toml allows, by hash
 	scripts/lock.sh
