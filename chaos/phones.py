@@ -84,14 +84,14 @@ class Phones:
         for thread in self._threads:
             thread.join()
 
-    def _plan(self) -> Iterator[Waiting]:
+    def _plan(self) -> Iterator[list[Waiting]]:
+        """One call after the other, of the clinics in turn, each whole."""
         calls = [iter(clinic.system.calls()) for clinic in self.clinics]
         for number in itertools.count():
-            place = number % len(calls)
+            clinic = self.clinics[number % len(calls)]
             is_missed = self._dice.random() < MISSED
-            [call] = self.clinics[place].system.missed() if is_missed else [next(calls[place])]
-            for webhook in call.webhooks:
-                yield Waiting(self.clinics[place], webhook, is_repeated=False)
+            [call] = clinic.system.missed() if is_missed else [next(calls[number % len(calls)])]
+            yield [Waiting(clinic, webhook, is_repeated=False) for webhook in call.webhooks]
 
     def _send(self) -> None:
         with requests.Session() as session:
@@ -114,7 +114,7 @@ class Phones:
         self._pace()
         with self._lock:
             while len(self._waiting) < SHUFFLED and not self._silent.is_set():
-                self._waiting.append(next(self._new))
+                self._waiting += next(self._new)
             if not self._waiting:
                 return None
             waiting = self._waiting.pop(self._dice.randrange(len(self._waiting)))

@@ -151,7 +151,9 @@ def _reckon_entries(session: Session, standing: Iterable[Standing], found: Recko
 
 def _reckon_left(session: Session, found: Reckoning) -> None:
     for mark in session.scalars(sa.select(DueMark)):
-        found.wrong["STUCK"].append(f"{mark.subject_kind} {mark.subject_key} is still due")
+        told = f"{mark.subject_kind} {mark.subject_key}"
+        due = f"due at {mark.due_at:%H:%M:%S} after {mark.failures} failures"
+        found.wrong["STUCK"].append(f"{told} is still {due}")
     for row in session.scalars(sa.select(OutboxRow)):
         found.wrong["STUCK"].append(f"entry {row.entry_id} is still in the outbox")
     for number in session.scalars(sa.select(Lookup.number).where(Lookup.due_at.is_not(None))):
