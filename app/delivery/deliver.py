@@ -16,6 +16,8 @@ from .outbox import Work
 from .retry import Next, Verdict, judge
 
 WRITTEN = Verdict(Next.WRITTEN)
+RequireLease = Callable[[], None]
+"""Raises Temporary if the lease can no longer be relied on."""
 CLOSED_IN_PMS = "it was closed in the PMS, so it is left alone"
 
 
@@ -31,14 +33,19 @@ class Done:
 def deliver(work: Work, connector: Connector, clock: Clock, is_held: Callable[[Work], bool]) -> Try:
     """Make the PMS say what the entry says; never raises a ConnectorError, but tells of it.
 
-    Nothing is sent once `is_held` says that the lease can no longer be relied on.
+    Nothing is written once `is_held` says that the lease can no longer be relied on: that is asked
+    before each write, since a look-up before it may have taken long.
     """
     started_at, started = clock(), time.monotonic()
     action = _plan(work)
-    try:
+
+    def require_lease() -> None:
         if not is_held(work):
-            raise Temporary("the lease ran out before anything was sent")
-        done = action(work, connector)
+            raise Temporary("the lease ran out before it was sent")
+
+    try:
+        require_lease()
+        done = action(work, connector, require_lease)
     except ConnectorError as error:
         verdict = judge(
             error,
@@ -60,39 +67,43 @@ def deliver(work: Work, connector: Connector, clock: Clock, is_held: Callable[[W
     return Try(done.action, started_at, _since(started), done.verdict, done.pms_id)
 
 
-def _plan(work: Work) -> Callable[[Work, Connector], Done]:
+def _plan(work: Work) -> Callable[[Work, Connector, RequireLease], Done]:
     if not work.is_wanted:
         return _delete
     return _update if work.pms_id else _create
 
 
-def _create(work: Work, connector: Connector) -> Done:
+def _create(work: Work, connector: Connector, require_lease: RequireLease) -> Done:
     if work.is_in_doubt and connector.capabilities.find_by_reference:
         pms_id = connector.find_by_reference(_kind(work), work.client, _reference(work))
         if pms_id:
-            return replace(_update(replace(work, pms_id=pms_id), connector), action="look_up")
+            done = _update(replace(work, pms_id=pms_id), connector, require_lease)
+            return replace(done, action="look_up")
+        require_lease()
     if work.kind is EntryKind.TASK:
         written = connector.create_task(_task(work), _reference(work))
     else:
         written = connector.create_note(_note(work), _reference(work))
     if written.was_there:
         # The PMS answered from the key: it holds what an earlier try sent.
-        _update(replace(work, pms_id=written.pms_id), connector)
+        _update(replace(work, pms_id=written.pms_id), connector, require_lease)
     return Done("create", written.pms_id)
 
 
-def _update(work: Work, connector: Connector) -> Done:
+def _update(work: Work, connector: Connector, require_lease: RequireLease) -> Done:
     pms_id = str(work.pms_id)
     if work.kind is not EntryKind.TASK:
+        require_lease()
         connector.update_note(pms_id, _note(work))
         return Done("update", pms_id)
     if connector.capabilities.read_tasks and connector.get_task(pms_id).is_done:
         return Done("update", pms_id, Verdict(Next.CLOSED_THERE, reason=CLOSED_IN_PMS))
+    require_lease()
     connector.update_task(pms_id, _task(work))
     return Done("update", pms_id)
 
 
-def _delete(work: Work, connector: Connector) -> Done:
+def _delete(work: Work, connector: Connector, require_lease: RequireLease) -> Done:
     pms_id = work.pms_id
     if pms_id is None and connector.capabilities.find_by_reference:
         pms_id = connector.find_by_reference(_kind(work), work.client, _reference(work))
@@ -106,6 +117,7 @@ def _delete(work: Work, connector: Connector) -> Done:
         except RecordGone:
             return Done("none")
     delete = connector.delete_task if is_task else connector.delete_note
+    require_lease()
     delete(pms_id)
     return Done("delete")
 

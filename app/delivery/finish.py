@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from ..db import Database
 from ..ledger.callbacks import close_callback
+from ..ledger.reconcile import find_connection_in_use, place
 from ..logs import get_logger
 from ..models import (
     Attempt,
@@ -24,6 +25,8 @@ from ..models import (
 from ..signals import announce, entry_set_aside, entry_written
 from .outbox import Work
 from .retry import Next, Verdict, breaker_seconds
+
+PERHAPS_WRITTEN = (Next.WRITTEN, Next.AGAIN, Next.UNKNOWN)
 
 log = get_logger(__name__)
 
@@ -43,9 +46,9 @@ class Try:
 
 
 def finish(db: Database, work: Work, result: Try) -> bool:
-    """Keep the attempt and move the entry on; False if the lease was lost, then nothing moves.
+    """Keep the attempt and move the entry on; False if the lease was lost.
 
-    Commits.
+    Then the result counts for nothing, but an entry that has moved on is written anew. Commits.
     """
     with db.transaction() as session:
         entry = session.get(Entry, work.entry_id, with_for_update=True)
@@ -59,6 +62,7 @@ def finish(db: Database, work: Work, result: Try) -> bool:
         _keep(session, work, result, row is None)
         if row is None:
             log.warning("delivery.lease_lost", entry_id=work.entry_id)
+            _write_again(session, db, entry, work, result)
             return False
         now = db.present(session)
         row.lease_token = None
@@ -69,6 +73,19 @@ def finish(db: Database, work: Work, result: Try) -> bool:
         _announce(session, entry, result)
         _pace(session, work, result, now)
     return True
+
+
+def _write_again(session: Session, db: Database, entry: Entry, work: Work, result: Try) -> None:
+    """Have an entry that has moved on written anew: what was sent without a lease may have reached
+    the PMS after what another worker sent."""
+    if entry.version == work.version or result.verdict.next not in PERHAPS_WRITTEN:
+        return
+    if entry.pms_id is None and result.pms_id:
+        # The other found nothing to delete: it was not there yet.
+        entry.pms_id, entry.connection_id = result.pms_id, work.connection_id
+    entry.version += 1
+    connection = find_connection_in_use(session, entry.clinic_id)
+    place(session, db, entry, connection, db.present(session))
 
 
 def _keep(session: Session, work: Work, result: Try, lost: bool) -> None:

@@ -168,6 +168,60 @@ def test_nothing_is_sent_once_the_lease_cannot_be_relied_on(db, connection, clin
     assert result.verdict.next == "again"
 
 
+def test_a_lease_that_runs_out_during_a_look_up_keeps_the_text_from_being_sent(
+    db, connection, clinic, pms
+):
+    entry_id = make_entry(db, clinic, connection, EntryKind.TASK)
+    write(db, pms)
+    amend(db, entry_id, "An old text")
+    [slow] = outbox.claim(db, 1)
+    answers = iter([True, False])
+
+    result = deliver(slow, pms, utc_now, lambda _: next(answers))
+
+    assert pms.calls[-1] == "get_task"
+    assert result.verdict.reason == "the lease ran out before it was sent"
+
+
+@pytest.mark.parametrize("is_done", [True, False])
+def test_what_was_sent_without_a_lease_is_written_over(db, connection, clinic, pms, is_done):
+    entry_id = make_entry(db, clinic, connection)
+    write(db, pms)
+    amend(db, entry_id, "An old text")
+    [slow] = outbox.claim(db, 1)
+    amend(db, entry_id, "The newest text")
+    have_it_due(db, entry_id)
+    [quick] = outbox.claim(db, 1)
+    written = deliver(quick, pms, utc_now, lambda _: True)
+    late = deliver(slow, pms, utc_now, lambda _: True)
+
+    for work, result in [(quick, written), (slow, late)][:: 1 if is_done else -1]:
+        finish(db, work, result)
+    write(db, pms)
+
+    entry, row = look(db, entry_id)
+    assert (entry.state, row) == (EntryState.SYNCED, None)
+    assert pms.notes[entry.pms_id].body.startswith("The newest text")
+
+
+def test_a_note_created_without_a_lease_is_deleted_if_it_is_not_wanted_any_more(
+    db, connection, clinic, pms
+):
+    entry_id = make_entry(db, clinic, connection)
+    [slow] = outbox.claim(db, 1)
+    withdraw(db, entry_id)
+    have_it_due(db, entry_id)
+    write(db, pms)
+    finish(db, slow, deliver(slow, pms, utc_now, lambda _: True))
+    written = len(pms.notes)
+
+    write(db, pms)
+
+    entry, row = look(db, entry_id)
+    assert (written, len(pms.notes)) == (1, 0)
+    assert (entry.state, row) == (EntryState.WITHDRAWN, None)
+
+
 def test_a_version_that_came_while_the_former_was_written_is_due_at_once(
     db, connection, clinic, pms
 ):
