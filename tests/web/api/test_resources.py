@@ -57,6 +57,7 @@ def test_one_call_is_told_with_what_its_outcome_rests_on(program, runtime, phone
 
 
 def test_a_reused_call_uuid_is_told_as_two_calls(program, runtime, phone):
+    phone.at -= timedelta(hours=26)
     phone.answered("u-1")
     settle(runtime)
     phone.at += timedelta(hours=25)
