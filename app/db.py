@@ -4,7 +4,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar
@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
 from .clock import Clock, utc_now
@@ -70,7 +71,7 @@ class Database:
         self.tells_time = clock is None and not self.is_sqlite
         # SQLite takes one writer at a time, and waits for its turn by polling: one may be passed
         # over for a second. So the writers of a process stand in line here.
-        self._turn = threading.Lock() if self.is_sqlite else nullcontext()
+        self._turn = threading.Lock() if self.is_sqlite else None
         if engine is not None:
             self.engine = engine
         elif self.is_sqlite:
@@ -123,9 +124,23 @@ class Database:
 
         After the commit, what was announced in it is sent.
         """
-        with self._turn, self._writing.begin() as session:
+        with self._in_turn(), self._writing.begin() as session:
             yield session
         send_announced(session)
+
+    @contextmanager
+    def _in_turn(self) -> Iterator[None]:
+        if self._turn is None:
+            yield
+            return
+        # Else the last of many would wait for as long as all before it together.
+        if not self._turn.acquire(timeout=SQLITE_BUSY_SECONDS):
+            locked = sqlite3.OperationalError("database is locked")
+            raise OperationalError("BEGIN IMMEDIATE", None, locked)
+        try:
+            yield
+        finally:
+            self._turn.release()
 
     @contextmanager
     def reading(self) -> Iterator[Session]:

@@ -1,10 +1,13 @@
 """The database's transactions, when a process that is in one comes to a standstill."""
 
+import sqlite3
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import pytest
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from factories import make_clinic
 from ringnote import db as module
@@ -31,3 +34,24 @@ def test_a_process_at_a_standstill_lets_go_of_what_it_locked(postgres_copy, monk
         session.execute(sa.delete(Clinic).where(Clinic.id == clinic.id))
     stopped.dispose()
     other.dispose()
+
+
+def test_those_who_wait_for_a_locked_file_do_not_wait_for_one_another(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "SQLITE_BUSY_SECONDS", 1)
+    db = Database(f"sqlite:///{tmp_path / 'a.sqlite3'}")
+
+    def write(_number):
+        with pytest.raises(OperationalError), db.transaction() as session:
+            session.execute(sa.text("SELECT 1"))
+
+    with db.reading() as session:
+        session.execute(sa.text("SELECT 1"))
+    with closing(sqlite3.connect(tmp_path / "a.sqlite3")) as other, ThreadPoolExecutor(8) as pool:
+        other.execute("BEGIN IMMEDIATE")
+        began = time.monotonic()
+        list(pool.map(write, range(8)))
+        waited = time.monotonic() - began
+        other.rollback()
+    db.dispose()
+
+    assert waited < 4
