@@ -27,14 +27,14 @@ def work_off(stage: Stage, troubles: Troubles) -> None:
     """
     stage.phones.fall_silent()
     troubles.cease()
-    _say("troubles over; waiting until all is acknowledged")
-    _wait(ACKNOWLEDGED_SECONDS, lambda: stage.phones.unacknowledged == 0)
-    stage.phones.stop()
-    _say("all acknowledged; waiting until the workers that are awake have done all they can")
+    _say("troubles over; waiting until the workers that are awake have done all they can")
     # Only when another has gone on from where they were do the frozen workers wake.
     _wait(ZOMBIE_SECONDS, lambda: _is_worked_off(stage), troubles.resume)
     stage.crew.thaw()
-    _say("everybody awake; waiting until nothing is left to do")
+    _say("everybody awake; waiting until all is acknowledged")
+    _wait(ACKNOWLEDGED_SECONDS, lambda: stage.phones.unacknowledged == 0)
+    stage.phones.stop()
+    _say("waiting until nothing is left to do")
     _wait(WORKED_OFF_SECONDS, lambda: _is_worked_off(stage), troubles.resume)
     stage.crew.dismiss()
     troubles.resume()
@@ -59,6 +59,8 @@ def _wait(seconds: float, is_done: Callable[[], bool], mend: Callable[[], None] 
 
 
 def _is_worked_off(stage: Stage) -> bool:
+    if stage.phones.unacknowledged:
+        return False
     try:
         with stage.runtime.db.reading() as session:
             left = [session.scalar(sa.select(table).limit(1)) for table in (DueMark, OutboxRow)]

@@ -9,7 +9,7 @@ from ringnote.sandbox.faults import FaultKind
 
 from .proxy import WireFault
 
-QUIET_SECONDS = 10.0
+QUIET_SECONDS = 12.0
 """At the end: all is well but for the workers that were stopped with requests under way."""
 FROZEN_SECONDS = (11.0, 16.0)
 """Longer than a lease."""
@@ -123,13 +123,15 @@ def _hosts(dice: random.Random, until: float) -> Iterator[Step]:
 
 
 def _finale(seconds: float) -> Iterator[Step]:
-    """The PMS is slow, workers stop in the middle of it, and wake after another has gone on from
-    where they were: what they still mean to write is out of date."""
+    """Creates in doubt, whose look-ups are slow; workers stop in the middle of them, and wake after
+    another has gone on from where they were: what they still mean to write is out of date."""
     begins = seconds - QUIET_SECONDS
-    yield Step(begins + 0.1, Trouble.WIRE_FAULT, how=WireFault.SLOW_HEADERS, value=1.0)
-    yield Step(begins + 2.5, Trouble.FREEZE)
-    yield Step(begins + 2.5, Trouble.FREEZE)
-    yield Step(begins + 2.8, Trouble.MEND, how=WireFault.SLOW_HEADERS)
+    yield Step(begins + 2.0, Trouble.WIRE_FAULT, how=WireFault.HALF_ANSWER, value=1.0)
+    yield Step(begins + 3.2, Trouble.WIRE_FAULT, how=WireFault.SLOW_HEADERS, value=1.0)
+    yield Step(begins + 3.3, Trouble.MEND, how=WireFault.HALF_ANSWER)
+    yield Step(begins + 4.1, Trouble.FREEZE)
+    yield Step(begins + 4.1, Trouble.FREEZE)
+    yield Step(begins + 4.6, Trouble.MEND, how=WireFault.SLOW_HEADERS)
 
 
 def _moments(dice: random.Random, until: float, every: float) -> Iterator[float]:
