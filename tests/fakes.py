@@ -61,8 +61,10 @@ class MemoryConnector(Connector):
         self._change("update_note", self.notes, pms_id, note)
 
     def delete_note(self, pms_id: str) -> None:
-        self._fail("delete_note")
+        after = self._fail("delete_note")
         self.notes.pop(pms_id, None)
+        if after:
+            raise after
 
     def create_task(self, task: Task, key: str) -> Written:
         return self._create("create_task", self.tasks, task, key)
@@ -81,8 +83,10 @@ class MemoryConnector(Connector):
         self.done.add(pms_id)
 
     def delete_task(self, pms_id: str) -> None:
-        self._fail("delete_task")
+        after = self._fail("delete_task")
         self.tasks.pop(pms_id, None)
+        if after:
+            raise after
 
     def find_by_reference(self, kind: Kind, client_id: str, reference: str) -> str | None:
         self.calls.append("find_by_reference")

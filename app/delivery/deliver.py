@@ -28,6 +28,8 @@ class Done:
     action: str
     pms_id: str | None = None
     verdict: Verdict = WRITTEN
+    incarnation: int | None = None
+    """Set where it had to be written under another than the entry's."""
 
 
 def deliver(work: Work, connector: Connector, clock: Clock, is_held: Callable[[Work], bool]) -> Try:
@@ -64,7 +66,14 @@ def deliver(work: Work, connector: Connector, clock: Clock, is_held: Callable[[W
             is_outage=isinstance(error, Temporary | OutcomeUnknown)
             and not isinstance(error, RateLimited),
         )
-    return Try(done.action, started_at, _since(started), done.verdict, done.pms_id)
+    return Try(
+        done.action,
+        started_at,
+        _since(started),
+        done.verdict,
+        done.pms_id,
+        incarnation=done.incarnation,
+    )
 
 
 def _plan(work: Work) -> Callable[[Work, Connector, RequireLease], Done]:
@@ -77,7 +86,7 @@ def _create(work: Work, connector: Connector, require_lease: RequireLease) -> Do
     if work.is_in_doubt and connector.capabilities.find_by_reference:
         pms_id = connector.find_by_reference(_kind(work), work.client, _reference(work))
         if pms_id:
-            done = _update(replace(work, pms_id=pms_id), connector, require_lease)
+            done = _change(replace(work, pms_id=pms_id), connector, require_lease)
             return replace(done, action="look_up")
         require_lease()
     if work.kind is EntryKind.TASK:
@@ -86,11 +95,22 @@ def _create(work: Work, connector: Connector, require_lease: RequireLease) -> Do
         written = connector.create_note(_note(work), _reference(work))
     if written.was_there:
         # The PMS answered from the key: it holds what an earlier try sent.
-        _update(replace(work, pms_id=written.pms_id), connector, require_lease)
+        _change(replace(work, pms_id=written.pms_id), connector, require_lease)
     return Done("create", written.pms_id)
 
 
 def _update(work: Work, connector: Connector, require_lease: RequireLease) -> Done:
+    try:
+        return _change(work, connector, require_lease)
+    except RecordGone:
+        if not work.is_in_doubt:
+            raise
+        # A delete of ours was carried out, though no answer said so, and it is wanted again.
+        anew = replace(work, pms_id=None, incarnation=work.incarnation + 1)
+        return replace(_create(anew, connector, require_lease), incarnation=anew.incarnation)
+
+
+def _change(work: Work, connector: Connector, require_lease: RequireLease) -> Done:
     pms_id = str(work.pms_id)
     if work.kind is not EntryKind.TASK:
         require_lease()

@@ -43,6 +43,8 @@ class Try:
     http_status: int | None = None
     is_outage: bool = False
     """Whether the failure was the connection's, not this record's."""
+    incarnation: int | None = None
+    """Set where it was written under another than the entry's."""
 
 
 def finish(db: Database, work: Work, result: Try) -> bool:
@@ -86,6 +88,9 @@ def _write_again(session: Session, db: Database, entry: Entry, work: Work, resul
     entry.version += 1
     connection = find_connection_in_use(session, entry.clinic_id)
     place(session, db, entry, connection, db.present(session))
+    row = session.get(OutboxRow, entry.id, populate_existing=True)
+    if row and not work.is_wanted:
+        row.is_in_doubt = True
 
 
 def _keep(session: Session, work: Work, result: Try, lost: bool) -> None:
@@ -114,6 +119,7 @@ def _written(
     entry.reason = result.verdict.reason
     if work.is_wanted:
         entry.pms_id = result.pms_id
+        entry.incarnation = result.incarnation or entry.incarnation
     else:
         entry.pms_id = None
         entry.incarnation += 1
@@ -138,7 +144,10 @@ def _close(session: Session, entry: Entry, reason: str, now: datetime) -> None:
 def _not_written(
     session: Session, entry: Entry, row: OutboxRow, work: Work, verdict: Verdict, now: datetime
 ) -> None:
-    row.is_in_doubt = not entry.pms_id and (verdict.is_in_doubt or work.is_in_doubt)
+    if entry.pms_id:
+        row.is_in_doubt = work.is_in_doubt or not work.is_wanted
+    else:
+        row.is_in_doubt = verdict.is_in_doubt or work.is_in_doubt
     entry.reason = verdict.reason
     has_moved_on = entry.version != work.version
     match verdict.next:

@@ -140,8 +140,9 @@ def _hold(row: OutboxRow, entry: Entry, until: datetime) -> Work:
     )
     row.lease_token = work.lease_token
     row.due_at = until
-    # If this worker dies from here on, a create may have been sent: the next one looks first.
-    row.is_in_doubt = row.is_in_doubt or not entry.pms_id
+    # If this worker dies from here on, a create may have been sent: the next one looks first. Or a
+    # delete: then what is gone was not deleted by the PMS's users.
+    row.is_in_doubt = row.is_in_doubt or not entry.pms_id or not entry.is_wanted
     return work
 
 

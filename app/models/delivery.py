@@ -67,7 +67,7 @@ class OutboxRow(Base):
     attempts: Mapped[int] = mapped_column(default=0)
     """Counted tries that failed in a row."""
     is_in_doubt: Mapped[bool] = mapped_column(default=False)
-    """A create may have been carried out: look before writing again."""
+    """A create or a delete may have been carried out: look before writing again."""
     queued_at: Mapped[datetime]
 
 

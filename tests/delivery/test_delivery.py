@@ -71,6 +71,14 @@ def withdraw(db, entry_id):
         outbox.place(session, db, entry, session.scalars(sa.select(Connection)).one(), utc_now())
 
 
+def revive(db, entry_id):
+    with db.transaction() as session:
+        entry = session.get_one(Entry, entry_id)
+        entry.is_wanted = True
+        entry.version += 1
+        outbox.place(session, db, entry, session.scalars(sa.select(Connection)).one(), utc_now())
+
+
 def connection_id(session):
     return session.scalars(sa.select(Connection.id)).one()
 
@@ -383,6 +391,32 @@ def test_a_withdrawn_entry_whose_create_was_in_doubt_is_looked_up_and_deleted(
 
     assert pms.notes == {}
     assert look(db, entry_id)[0].state is EntryState.WITHDRAWN
+
+
+@pytest.mark.parametrize("kind", [EntryKind.NOTE, EntryKind.TASK])
+@pytest.mark.parametrize("dies", [True, False])
+def test_what_is_wanted_again_after_a_delete_without_an_answer_is_written_again(
+    db, connection, clinic, pms, kind, dies
+):
+    entry_id = make_entry(db, clinic, connection, kind)
+    write(db, pms)
+    withdraw(db, entry_id)
+    pms.failures = [(Temporary("a broken answer"), True)]
+    [work] = outbox.claim(db, 1)
+    result = deliver(work, pms, utc_now, lambda _: True)
+    if not dies:
+        finish(db, work, result)
+    revive(db, entry_id)
+    have_it_due(db, entry_id)
+    gone = len(pms.notes) + len(pms.tasks)
+
+    write(db, pms)
+
+    entry, row = look(db, entry_id)
+    records = pms.notes | pms.tasks
+    assert (gone, entry.state, row) == (0, EntryState.SYNCED, None)
+    assert list(records) == [entry.pms_id]
+    assert records[entry.pms_id].reference == f"{entry.reference}-{entry.incarnation}"
 
 
 def test_a_note_deleted_in_the_pms_is_not_written_again(db, connection, clinic, pms):
