@@ -5,12 +5,14 @@ The exit code is 1 if anything was lost, duplicated, stale or stuck.
 
 import argparse
 import json
+import logging
 import secrets
 import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from postgres import NoPostgresError
 from ringnote.logs import configure_logs
 
 from .ending import work_off
@@ -31,8 +33,13 @@ def main(words: Sequence[str] | None = None) -> int:
     # However it is told to end, everything that was started is ended by the blocks it stands in.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     configure_logs("text")
+    # That the PMS has something to do is no news.
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     try:
         return _run(asked)
+    except NoPostgresError as error:
+        print(f"Error: no PostgreSQL can be had ({error}).", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("Stopped, with everything that was started.", file=sys.stderr)
         return INTERRUPTED

@@ -66,11 +66,14 @@ class Crew:
                 member.is_frozen = False
 
     def awake(self, *, webs: bool | None = None) -> list[Member]:
-        """The members that are not frozen: webs, workers, or both."""
+        """The members that run and are not frozen: webs, workers, or both."""
         return [
             each
             for each in self.members
-            if not each.is_frozen and webs in (None, each.is_web) and each.process
+            if not each.is_frozen
+            and webs in (None, each.is_web)
+            and each.process
+            and each.process.poll() is None
         ]
 
     def wait_until_up(self) -> None:

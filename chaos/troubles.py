@@ -17,6 +17,8 @@ from ringnote.delivery.connections import resume_connection
 from ringnote.models import Connection
 from ringnote.sandbox.faults import Fault, FaultKind
 
+from .crew import Member
+from .hosts import Host
 from .plan import Step, Trouble
 from .proxy import WireFault
 from .stage import Stage
@@ -85,16 +87,18 @@ class Troubles:
                 resume_connection(session, db, connection_id)
 
     def _kill(self, step: Step) -> None:
-        awake = self._stage.crew.awake()
-        self._stage.crew.send(awake[step.which % len(awake)], signal.SIGKILL)
+        self._send(self._stage.crew.awake(), step, signal.SIGKILL)
 
     def _terminate(self, step: Step) -> None:
-        awake = self._stage.crew.awake()
-        self._stage.crew.send(awake[step.which % len(awake)], signal.SIGTERM)
+        self._send(self._stage.crew.awake(), step, signal.SIGTERM)
 
     def _freeze(self, step: Step) -> None:
-        workers = self._stage.crew.awake(webs=False)
-        self._stage.crew.send(workers[step.which % len(workers)], signal.SIGSTOP)
+        self._send(self._stage.crew.awake(webs=False), step, signal.SIGSTOP)
+
+    def _send(self, members: Sequence[Member], step: Step, how: signal.Signals) -> None:
+        # None runs while the database is away and all have tried to start without it.
+        if members:
+            self._stage.crew.send(members[step.which % len(members)], how)
 
     def _stop_database(self, step: Step) -> None:
         if self._stage.postgres and not self._is_away:
@@ -162,5 +166,5 @@ class Troubles:
         self._host(step).set_clock(step.value)
         self.furthest_clock = max(self.furthest_clock, step.value)
 
-    def _host(self, step: Step):
+    def _host(self, step: Step) -> Host:
         return self._stage.hosts[step.which % len(self._stage.hosts)]
