@@ -69,6 +69,8 @@ class SandboxPms:
 
 
 class TestSandboxConnector(ConnectorContract):
+    connector_class = SandboxConnector
+
     @pytest.fixture
     def pms(self) -> Iterator[SandboxPms]:
         pms = SandboxPms()
