@@ -1,6 +1,9 @@
 """How each PMS is spoken to: one file a PMS, registered here by its name."""
 
 from .base import Connector
+from .hubspot import HubSpotConnector
 from .sandbox import SandboxConnector
 
-CONNECTORS: dict[str, type[Connector]] = {SandboxConnector.name: SandboxConnector}
+CONNECTORS: dict[str, type[Connector]] = {
+    each.name: each for each in (HubSpotConnector, SandboxConnector)
+}

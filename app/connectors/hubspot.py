@@ -1,0 +1,279 @@
+"""The connector to HubSpot's CRM: contacts, and calls, communications and tasks on their timeline.
+
+Vendor: HubSpot (developers.hubspot.com/docs/api-reference). Each request is held to HubSpot's own
+OpenAPI document of its CRM objects; it has not been run against an account. Not stated there, and
+so settings: by which properties a phone number is found, and the ids of association types.
+
+Quirks. A body is HTML. Every value is text. Archived records answer 404. What was just written
+lags in search, so what may have been written is looked for among the contact's associations, which
+do not. A search tells 10,000 contacts at most, so a longer one is begun anew where it stood.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import ClassVar
+
+import phonenumbers
+
+from ..errors import (
+    ConfigError,
+    ConnectorError,
+    CredentialsRejected,
+    OutcomeUnknown,
+    RecordGone,
+    RecordRejected,
+    Temporary,
+)
+from ..http import Http
+from .base import (
+    Capabilities,
+    CheckResult,
+    ClientPage,
+    Connector,
+    Kind,
+    Note,
+    PmsClient,
+    Setting,
+    Task,
+    TaskStatus,
+    Written,
+)
+from .hubspot_contacts import Contacts, Json, records
+from .hubspot_records import BODIES, note_properties, read_moment, read_text, task_properties
+
+COMMUNICATION = "communication-"
+"""Before the id of a transcript, which is another kind of object than a call."""
+NEWEST = 500
+"""How many of a contact's newest records are searched for a reference."""
+READ_AT_ONCE = 100
+
+
+class HubSpotConnector(Connector):
+    """Speaks to one HubSpot account with a private app's token."""
+
+    name: ClassVar[str] = "hubspot"
+    title: ClassVar[str] = "HubSpot"
+    settings: ClassVar[tuple[Setting, ...]] = (
+        Setting("token", "The private app's access token (pat-…)", is_secret=True),
+        Setting("base_url", "Where its API is", default="https://api.hubapi.com"),
+        Setting(
+            "phone_properties",
+            "The contact properties that hold phone numbers, comma-separated",
+            default="phone,mobilephone",
+        ),
+        Setting(
+            "search_properties",
+            "The properties by which HubSpot finds a number without country code",
+            default="hs_searchable_calculated_phone_number,hs_searchable_calculated_mobile_number",
+        ),
+        Setting("call_association", "Association type of a call with a contact", default="194"),
+        Setting("task_association", "Association type of a task with a contact", default="204"),
+        Setting(
+            "communication_association",
+            "Association type of a communication with a contact",
+            default="81",
+        ),
+    )
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        search_by_phone=True,
+        delta_sync=True,
+        update_note=True,
+        delete_note=True,
+        tasks=True,
+        read_tasks=True,
+        delete_task=True,
+        find_by_reference=True,
+        max_body=65_000,
+    )
+
+    def __init__(self, settings: Mapping[str, str], secrets: Mapping[str, str], http: Http) -> None:
+        given = {each.name: each.default for each in self.settings} | dict(settings)
+        token = secrets.get("token", "").strip()
+        if faults := list(_faults(given, token)):
+            raise ConfigError(*faults)
+        self._root = given["base_url"].strip().rstrip("/") + "/crm/v3/objects"
+        self._headers = {"Authorization": f"Bearer {token}"}
+        self._http = http
+        self._associations = {
+            f"{kind}s": int(given[f"{kind}_association"])
+            for kind in ("call", "task", "communication")
+        }
+        self._search_properties = _names(given["search_properties"])
+        self._contacts = Contacts(_names(given["phone_properties"]), self._call)
+
+    def check(self) -> CheckResult:
+        self._call("GET", "/contacts", query={"limit": "1"})
+        lacking = []
+        for kind in BODIES:
+            try:
+                self._call("GET", f"/{kind}", query={"limit": "1"})
+            except CredentialsRejected as error:
+                if error.status != 403:
+                    raise
+                lacking.append(f"read {kind}: give the private app the scopes of {kind}")
+        return CheckResult(self.title, tuple(lacking))
+
+    def find_clients(self, number: str) -> list[PmsClient]:
+        national = phonenumbers.national_significant_number(phonenumbers.parse(number))
+        groups = [
+            [{"propertyName": name, "operator": "EQ", "value": national}]
+            for name in self._search_properties
+        ]
+        return self._contacts.find(groups)
+
+    def iter_clients(self, cursor: Mapping[str, str] | None) -> Iterator[ClientPage]:
+        return self._contacts.walk(cursor)
+
+    def create_note(self, note: Note, key: str) -> Written:
+        kind = "communications" if note.is_transcript else "calls"
+        pms_id = self._create(kind, note.client_id, note_properties(note))
+        return Written(f"{COMMUNICATION}{pms_id}" if note.is_transcript else pms_id)
+
+    def update_note(self, pms_id: str, note: Note) -> None:
+        self._call("PATCH", _path(pms_id), {"properties": note_properties(note)})
+
+    def delete_note(self, pms_id: str) -> None:
+        self._archive(_path(pms_id))
+
+    def create_task(self, task: Task, key: str) -> Written:
+        status = "COMPLETED" if task.is_done else "NOT_STARTED"
+        properties = {**task_properties(task), "hs_task_status": status, "hs_task_type": "CALL"}
+        return Written(self._create("tasks", task.client_id, properties))
+
+    def get_task(self, pms_id: str) -> TaskStatus:
+        query = {"properties": "hs_task_status,hs_task_completion_date"}
+        [found] = records([self._call("GET", f"/tasks/{pms_id}", query=query)])
+        status = found["properties"].get("hs_task_status")
+        if not isinstance(status, str):
+            raise Temporary("HubSpot told no status of a task")
+        closed_at = found["properties"].get("hs_task_completion_date")
+        is_done = status == "COMPLETED"
+        return TaskStatus(
+            is_done, closed_at=read_moment(closed_at) if is_done and closed_at else None
+        )
+
+    def update_task(self, pms_id: str, task: Task) -> None:
+        self._call("PATCH", f"/tasks/{pms_id}", {"properties": task_properties(task)})
+
+    def complete_task(self, pms_id: str) -> None:
+        done = {"hs_task_status": "COMPLETED"}
+        self._call("PATCH", f"/tasks/{pms_id}", {"properties": done})
+
+    def delete_task(self, pms_id: str) -> None:
+        self._archive(f"/tasks/{pms_id}")
+
+    def find_by_reference(self, kind: Kind, client_id: str, reference: str) -> str | None:
+        kinds = ("tasks",) if kind is Kind.TASK else ("calls", "communications")
+        query = {"associations": ",".join(kinds)}
+        try:
+            contact = self._call("GET", f"/contacts/{client_id}", query=query)
+        except RecordGone:
+            return None
+        for each in kinds:
+            prefix = COMMUNICATION if each == "communications" else ""
+            for pms_id, text in self._read(each, _associated(contact, each)):
+                if any(line.split()[-1:] == [reference] for line in text.splitlines()):
+                    return prefix + pms_id
+        return None
+
+    def _read(self, kind: str, ids: list[str]) -> Iterator[tuple[str, str]]:
+        """The newest of these records with their texts, the newest first."""
+        newest = sorted(set(ids), key=lambda each: (len(each), each), reverse=True)[:NEWEST]
+        for start in range(0, len(newest), READ_AT_ONCE):
+            body = {
+                "inputs": [{"id": each} for each in newest[start : start + READ_AT_ONCE]],
+                "properties": [BODIES[kind]],
+                "propertiesWithHistory": [],
+            }
+            answer = self._call("POST", f"/{kind}/batch/read", body, only_reads=True)
+            for found in records(answer.get("results")):
+                yield str(found["id"]), read_text(found["properties"].get(BODIES[kind]) or "")
+
+    def _create(self, kind: str, client_id: str, properties: dict[str, str]) -> str:
+        association = {
+            "associationCategory": "HUBSPOT_DEFINED",
+            "associationTypeId": self._associations[kind],
+        }
+        body = {
+            "properties": properties,
+            "associations": [{"to": {"id": client_id}, "types": [association]}],
+        }
+        try:
+            answer = self._call("POST", f"/{kind}", body)
+        except RecordGone as error:
+            # Nothing can be gone that was never written: it is the contact that is not there.
+            raise RecordRejected("HubSpot has no such contact", status=error.status) from None
+        if not isinstance(answer.get("id"), str | int):
+            raise OutcomeUnknown("HubSpot told no id of what was created")
+        return str(answer["id"])
+
+    def _archive(self, path: str) -> None:
+        try:
+            self._call("DELETE", path)
+        except RecordGone:
+            return
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        body: Json | None = None,
+        *,
+        query: Mapping[str, str] | None = None,
+        only_reads: bool = False,
+    ) -> Json:
+        """What HubSpot answered. A POST that `only_reads` leaves nothing in doubt."""
+        try:
+            answer = self._http.request(
+                method, self._root + path, params=query, headers=self._headers, json=body
+            )
+        except OutcomeUnknown as error:
+            if only_reads:
+                raise Temporary(str(error), status=error.status) from None
+            raise
+        except RecordRejected as error:
+            # Not of this record: the account is being moved, or another is at this record.
+            if error.status in (423, 477):
+                raise Temporary(str(error), status=error.status) from None
+            raise
+        if method == "DELETE":
+            return {}
+        if not isinstance(answer.json, dict):
+            raise _odd(method, only_reads)
+        return answer.json
+
+
+def _odd(method: str, only_reads: bool) -> ConnectorError:
+    said = "HubSpot answered in a form that its documentation does not know"
+    return OutcomeUnknown(said) if method == "POST" and not only_reads else Temporary(said)
+
+
+def _faults(given: Mapping[str, str], token: str) -> Iterator[str]:
+    address = given["base_url"].strip()
+    if not re.fullmatch(r"https?://[^@?#\s]+", address):
+        yield "base_url must be a web address such as https://api.hubapi.com"
+    for name in ("phone_properties", "search_properties"):
+        names = _names(given[name])
+        if not names or not all(re.fullmatch(r"[a-z0-9_]+", each) for each in names):
+            yield f"{name} must be names of properties, such as phone,mobilephone"
+    for kind in ("call", "task", "communication"):
+        if not re.fullmatch("[0-9]{1,9}", given[f"{kind}_association"].strip()):
+            yield f"{kind}_association must be the number of an association type"
+    if not token or not (token.isascii() and token.isprintable()):
+        yield "token must be a private app's access token; it begins with pat-"
+
+
+def _names(listed: str) -> list[str]:
+    return [each.strip() for each in listed.split(",") if each.strip()]
+
+
+def _path(pms_id: str) -> str:
+    if pms_id.startswith(COMMUNICATION):
+        return f"/communications/{pms_id.removeprefix(COMMUNICATION)}"
+    return f"/calls/{pms_id}"
+
+
+def _associated(contact: Json, kind: str) -> list[str]:
+    found = contact.get("associations") or {}
+    listed = found.get(kind, {}).get("results", []) if isinstance(found, dict) else None
+    return [str(each["id"]) for each in listed or [] if isinstance(each, dict) and "id" in each]
