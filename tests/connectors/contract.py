@@ -387,7 +387,7 @@ class ConnectorContract:
     def test_a_connection_lost_after_writing_is_found_out(
         self, pms: FakePms, connector: Connector, note: Note
     ) -> None:
-        pms.fail(Fault(FaultKind.DROP_AFTER, 1))
+        pms.fail(Fault(FaultKind.DROP_AFTER, 1, only_writes=True))
 
         with pytest.raises(OutcomeUnknown) as raised:
             connector.create_note(note, "key-1")
@@ -400,7 +400,7 @@ class ConnectorContract:
     def test_a_connection_lost_before_writing_is_found_out(
         self, pms: FakePms, connector: Connector, note: Note
     ) -> None:
-        pms.fail(Fault(FaultKind.DROP_BEFORE, 1))
+        pms.fail(Fault(FaultKind.DROP_BEFORE, 1, only_writes=True))
 
         with pytest.raises(OutcomeUnknown):
             connector.create_note(note, "key-1")
@@ -412,7 +412,7 @@ class ConnectorContract:
     def test_an_answer_that_comes_too_late_is_found_out(self, pms: FakePms, note: Note) -> None:
         hasty = Http(allow_private=True, read_seconds=0.2)
         connector = pms.connector(hasty)
-        pms.fail(Fault(FaultKind.SLOW, 1, seconds=0.6))
+        pms.fail(Fault(FaultKind.SLOW, 1, seconds=0.6, only_writes=True))
 
         with pytest.raises(OutcomeUnknown):
             connector.create_note(note, "key-1")
@@ -426,7 +426,7 @@ class ConnectorContract:
     def test_a_create_with_an_unreadable_answer_is_in_doubt(
         self, pms: FakePms, connector: Connector, note: Note, kind: FaultKind
     ) -> None:
-        pms.fail(Fault(kind, 1))
+        pms.fail(Fault(kind, 1, only_writes=True))
 
         with pytest.raises(OutcomeUnknown) as raised:
             connector.create_note(note, "key-1")

@@ -1,7 +1,7 @@
 """Has a fake PMS, a Flask application behind the sandbox's server, go wrong when it is told to."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from flask import Flask, Response, g, request
 
@@ -12,12 +12,17 @@ Refuse = Callable[[int], Response]
 """Makes the PMS's own error answer of a status."""
 
 
-def make_faulty(app: Flask, faults: Faults, refuse: Refuse) -> None:
-    """Have `app` meet the faults that are switched on, answering errors as `refuse` makes them."""
+def make_faulty(app: Flask, faults: Faults, refuse: Refuse, besides: Collection[str] = ()) -> None:
+    """Have `app` meet the faults that are switched on, answering errors as `refuse` makes them.
+
+    The paths `besides` meet none, such as where tokens are given.
+    """
 
     @app.before_request
     def meet() -> Response | None:
         g.after = None
+        if request.path in besides:
+            return None
         for fault in faults.take(request.method):
             if fault.kind is FaultKind.SLOW:
                 time.sleep(fault.seconds)

@@ -1,0 +1,66 @@
+"""What a note, a transcript and a task are in FHIR R4. Used by the connector in `fhir.py`."""
+
+from typing import Any
+
+from .base import Note, Task
+
+Resource = dict[str, Any]
+
+SYSTEM = "urn:ringnote:reference"
+"""The namespace of our references among a resource's identifiers."""
+WITHDRAWN = "entered-in-error"
+CLOSED = ("completed", "cancelled", "rejected", "failed")
+"""The states of a task that a person need not act on any more."""
+MODES = "http://terminology.hl7.org/CodeSystem/v3-ParticipationMode"
+
+
+def make_communication(note: Note) -> Resource:
+    """A new Communication that tells of a call or of texts."""
+    mode, word = ("SMSWRIT", "Text messages") if note.is_transcript else ("PHONE", "Phone call")
+    return {
+        "resourceType": "Communication",
+        "identifier": [{"system": SYSTEM, "value": note.reference}],
+        "status": "completed",
+        "category": [{"text": word}],
+        "medium": [{"coding": [{"system": MODES, "code": mode}]}],
+        "subject": {"reference": f"Patient/{note.client_id}"},
+        "topic": {"text": note.title},
+        "sent": note.occurred_at.isoformat(),
+        "payload": [{"contentString": note.body}],
+    }
+
+
+def amend_communication(stands: Resource, note: Note) -> Resource:
+    """`stands` with the note's words in it; all else is left as it is there."""
+    return stands | {"topic": {"text": note.title}, "payload": [{"contentString": note.body}]}
+
+
+def make_task(task: Task) -> Resource:
+    """A new Task about a patient."""
+    made = {
+        "resourceType": "Task",
+        "identifier": [{"system": SYSTEM, "value": task.reference}],
+        "status": "completed" if task.is_done else "requested",
+        "intent": "order",
+        "for": {"reference": f"Patient/{task.client_id}"},
+    }
+    return amend_task(made, task)
+
+
+def amend_task(stands: Resource, task: Task) -> Resource:
+    """`stands` with the task's words, due time and assignee; its status is left as it is there."""
+    amended = stands | {
+        "description": task.title,
+        "note": [{"text": task.body}],
+        "restriction": {"period": {"end": task.due_at.isoformat()}},
+    }
+    if not task.assignee:
+        return {name: value for name, value in amended.items() if name != "owner"}
+    # An assignee is a reference such as Practitioner/17, or else the name of somebody.
+    is_reference = "/" in task.assignee
+    return amended | {"owner": {"reference" if is_reference else "display": task.assignee}}
+
+
+def status_of(resource: Resource) -> str:
+    """Its status; '' where it tells none."""
+    return str(resource.get("status", ""))
