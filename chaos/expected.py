@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ringnote.ledger.compose import call_title
-from ringnote.ledger.policy import Rules, decide_call
+from ringnote.ledger.policy import decide_call
+from ringnote.ledger.rules import Rules
 from ringnote.numbers import NumberKind, read_number
 from ringnote.sandbox.people import OWN_LINE
 from ringnote.telephony.calls import fold_call
@@ -17,6 +18,7 @@ from ringnote.telephony.summaries import CallSummary, Outcome
 from .record import Post
 
 GROUNDS = Grounds("US", frozenset({OWN_LINE}))
+TIMEZONE = "America/New_York"
 
 Subject = tuple[str, str]
 """A clinic's containerId with a callUuid, a conversationID or a number."""
@@ -59,7 +61,7 @@ def expect(posts: Iterable[Post], clients: Sequence[Mapping[str, Any]]) -> Expec
             continue
         summary = fold_call(facts, (), GROUNDS)
         client = owners.get(summary.number)
-        wants = decide_call(Rules(), summary, "", "")
+        wants = decide_call(Rules(), summary, "", "", TIMEZONE)
         if client is None or summary.number_kind is not NumberKind.PHONE:
             continue
         if wants.note:

@@ -6,7 +6,7 @@ from cryptography.fernet import Fernet
 
 from ringnote.clock import utc_now
 from ringnote.db import Database
-from ringnote.ledger.policy import DEFAULT_RULES
+from ringnote.ledger.rules import DEFAULT_RULES
 from ringnote.models import (
     Call,
     Client,

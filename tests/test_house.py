@@ -44,7 +44,9 @@ PURE = {
     "telephony/changes.py",
     "telephony/conversations.py",
     "telephony/summaries.py",
+    "ledger/hours.py",
     "ledger/policy.py",
+    "ledger/rules.py",
     "ledger/compose.py",
     "delivery/retry.py",
 }

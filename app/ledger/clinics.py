@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from ..errors import InputError
 from ..models import Clinic, Policy
 from ..telephony.parse import read_tenant
-from .policy import DEFAULT_RULES
+from .rules import DEFAULT_RULES
 
 LONGEST = 200
 NO_PLACES = {"Factory", "localtime", "posixrules"}

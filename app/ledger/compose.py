@@ -5,7 +5,7 @@ Titles hold no time, duration or count, so that a late or repeated event does no
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -13,6 +13,7 @@ import phonenumbers
 
 from ..telephony.conversations import Window
 from ..telephony.summaries import CallSummary, Direction, Leg, Outcome, how_far
+from .policy import TaskTerms
 
 CALL_TITLES = {
     Outcome.ANSWERED_THEN_VOICEMAIL: "Incoming call answered, then reached voicemail",
@@ -67,7 +68,7 @@ def call_title(summary: CallSummary) -> str:
 
 
 def compose_callback(
-    calls: Sequence[CallSummary], opened_at: datetime, due_minutes: int, assignee: str, voice: Voice
+    calls: Sequence[CallSummary], opened_at: datetime, terms: TaskTerms, voice: Voice
 ) -> dict[str, Any]:
     """The content of a callback's task, from the calls that ask for it (at least one), in order."""
     ordered = sorted(calls, key=lambda call: call.started_at)
@@ -82,8 +83,9 @@ def compose_callback(
         else "Call back: voicemail",
         "body": "\n".join([*lines, "", APPROXIMATE]),
         "occurred_at": _iso(opened_at),
-        "due_at": _iso(opened_at + timedelta(minutes=due_minutes)),
-        "assignee": assignee,
+        "due_at": _iso(terms.due_at),
+        "assignee": terms.assignee,
+        "priority": terms.priority,
         "is_done": False,
     }
 

@@ -27,12 +27,15 @@ from .callbacks import join_callback, leave_callback, list_asking
 from .compose import Voice, compose_call, compose_callback
 from .corrections import read_corrections
 from .legs import become_leg, call_legs, read_leg_facts
-from .policy import CallWants, Rules, decide_call
+from .policy import CallWants, decide_call, stranger_record, task_terms
 from .reconcile import Desired, reconcile
+from .rules import Rules, asks_who_answered
 from .subjects import (
     UNDECIDED,
     get_rules,
+    known_kind,
     lines_in_order,
+    list_answered_by,
     match_subject,
     read_facts,
     read_grounds,
@@ -102,9 +105,12 @@ def _write(
     if summary.filtered_by is None:
         number = (summary.number, summary.number_raw, summary.number_kind)
         match = match_subject(session, runtime.db, clinic, ("call", call.id), number, now)
-    wants = decide_call(rules, summary, match.kind if match else "", match.rule if match else "")
+    kind = known_kind(session, match) if match else ""
+    rule = match.rule if match else ""
+    wants = decide_call(rules, summary, kind, rule, clinic.timezone)
     call.filtered_by = wants.filtered_by
     client = match.client if match and match.kind not in UNDECIDED else ""
+    client = client or stranger_record(rules, "notes", kind)
     voice = Voice(clinic.timezone, clinic.region)
     notes = [Desired(EntryKind.NOTE, client, compose_call(summary, voice))] if wants.note else []
     reconcile(session, runtime.db, clinic.id, ("call", call.id), notes, now)
@@ -136,13 +142,16 @@ def _call_back(
     desired = []
     if summaries and callback.closed_at is None:
         client = (match.client if match else "") or _task_client(session, callback.id)
-        content = compose_callback(
-            summaries,
-            callback.opened_at,
-            rules.callbacks.due_minutes,
-            rules.callbacks.assignee,
-            Voice(clinic.timezone, clinic.region),
+        kind = known_kind(session, match) if match else ""
+        client = client or stranger_record(rules, "callbacks", kind)
+        answered_by = (
+            list_answered_by(session, clinic.id, summary.number, client, callback.opened_at)
+            if asks_who_answered(rules)
+            else []
         )
+        terms = task_terms(rules, summaries, callback.opened_at, answered_by, clinic.timezone)
+        voice = Voice(clinic.timezone, clinic.region)
+        content = compose_callback(summaries, callback.opened_at, terms, voice)
         desired = [Desired(EntryKind.TASK, client, content)]
     reconcile(session, runtime.db, clinic.id, ("callback", callback.id), desired, now)
 

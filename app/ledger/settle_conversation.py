@@ -10,9 +10,17 @@ from ..models import Clinic, Conversation, EntryKind, SubjectKind, Transcript
 from ..runtime import Runtime
 from ..telephony.conversations import Window, fold_windows
 from .compose import Voice, compose_transcript
-from .policy import Rules, unwritable
+from .policy import decide_texts, stranger_record
 from .reconcile import Desired, reconcile
-from .subjects import UNDECIDED, get_rules, match_subject, read_facts, read_grounds
+from .rules import Rules
+from .subjects import (
+    UNDECIDED,
+    get_rules,
+    known_kind,
+    match_subject,
+    read_facts,
+    read_grounds,
+)
 
 
 def settle_conversation(
@@ -48,16 +56,14 @@ def _write(
     now: datetime,
 ) -> None:
     subject = ("transcript", transcript.id)
-    client = ""
-    filtered = window.filtered_by
-    if filtered is None:
+    kind = rule = client = ""
+    if window.filtered_by is None:
         number = (window.number, window.number_raw, window.number_kind)
         match = match_subject(session, runtime.db, clinic, subject, number, now)
-        filtered = unwritable(match.kind, match.rule)
-        client = match.client if match.kind not in UNDECIDED else ""
-    if filtered is None and not rules.transcripts.enabled:
-        filtered = "the policy writes no transcripts"
-    transcript.filtered_by = filtered
+        kind, rule = known_kind(session, match), match.rule
+        client = match.client if kind not in UNDECIDED else ""
+    filtered = transcript.filtered_by = decide_texts(rules, window, kind, rule)
+    client = client or stranger_record(rules, "transcripts", kind)
     desired = []
     if filtered is None:
         content = compose_transcript(window, Voice(zone, clinic.region))

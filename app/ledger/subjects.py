@@ -10,14 +10,18 @@ from ..connectors import CONNECTORS
 from ..db import Database
 from ..directory.lookup import is_being_asked, queue_lookup
 from ..directory.match import Decided, match_number
-from ..models import Clinic, Event, EventStatus, Line, Match, Policy, SubjectKind
+from ..models import Call, Clinic, Event, EventStatus, Line, Match, Policy, SubjectKind
 from ..numbers import NumberKind, read_number
 from ..signals import announce, number_unmatched
 from ..telephony.facts import EventType, Fact, Grounds
-from .policy import Rules
+from ..telephony.summaries import summary_from_json
 from .reconcile import find_connection_in_use
+from .rules import Rules, read_stored
 
 UNDECIDED = ("none", "several")
+ANSWERED = ("answered", "answered_then_voicemail")
+LOOKED_AT = 5
+"""Former calls of a client among which somebody is looked for who answered."""
 
 
 def read_facts(session: Session, clinic_id: int, kind: SubjectKind, key: str) -> list[Fact]:
@@ -108,6 +112,12 @@ def _decide(
     return decided
 
 
+def known_kind(session: Session, match: Match) -> str:
+    """The kind of a match as the policy takes it: '' while the PMS may still know the number."""
+    is_open = match.kind == "none" and is_being_asked(session, match.clinic_id, match.number)
+    return "" if is_open else match.kind
+
+
 def _announce(session: Session, clinic_id: int, number: str, kind: str) -> None:
     # While the PMS is being asked, it is for its answer to tell.
     if kind == "several" or (kind == "none" and not is_being_asked(session, clinic_id, number)):
@@ -129,7 +139,32 @@ def get_rules(session: Session, clinic_id: int, version: int | None) -> tuple[in
     if version is not None:
         query = query.where(Policy.version == version)
     policy = session.scalars(query.order_by(Policy.version.desc()).limit(1)).first()
-    return (policy.version, Rules.model_validate(policy.rules)) if policy else (0, Rules())
+    return (policy.version, read_stored(policy.rules)) if policy else (0, Rules())
+
+
+def list_answered_by(
+    session: Session, clinic_id: int, number: str, client: str, before: datetime
+) -> list[str]:
+    """The extensions that last answered this number or client, the latest first."""
+    theirs = sa.select(Match.subject_id).where(
+        Match.clinic_id == clinic_id,
+        Match.subject_kind == "call",
+        Match.client == client,
+        Match.client != "",
+    )
+    calls = session.scalars(
+        sa.select(Call)
+        .where(
+            Call.clinic_id == clinic_id,
+            Call.outcome.in_(ANSWERED),
+            Call.started_at < before,
+            sa.or_(Call.number == number, Call.id.in_(theirs)),
+        )
+        .order_by(Call.started_at.desc(), Call.id.desc())
+        .limit(LOOKED_AT)
+    )
+    found = (summary_from_json(call.summary).answered_by for call in calls)
+    return [leg.extension for legs in found for leg in legs]
 
 
 def lines_in_order(facts: Sequence[Fact]) -> list[tuple[str, str]]:

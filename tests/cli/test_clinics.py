@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 from factories import make_clinic, make_connection, make_entry, make_settled_call
 from ringnote.cli import main
 from ringnote.clock import utc_now
-from ringnote.ledger.policy import DEFAULT_RULES
+from ringnote.ledger.rules import DEFAULT_RULES
 from ringnote.models import Clinic, Line, Policy
 from ringnote.runtime import Runtime
 from ringnote.telephony.tokens import find_clinic_by_token

@@ -1,0 +1,231 @@
+"""A clinic's policy as data: every rule there is, with the default that suits a vet's front desk.
+
+Pure. `policy` decides by it, `policy_toml` reads and writes it as a file; kept as JSON by version.
+"""
+
+from collections.abc import Iterator, Mapping
+from datetime import date
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from .hours import read_day, read_span
+
+InboundOutcome = Literal["answered", "answered_then_voicemail", "voicemail", "missed", "unknown"]
+When = Literal["always", "open", "closed"]
+"""By the clinic's business hours, at the moment a call began."""
+Stranger = Literal["wait", "leave", "record"]
+Priority = Literal["low", "normal", "high", "urgent"]
+PRIORITIES: tuple[Priority, ...] = ("low", "normal", "high", "urgent")
+MONTH = 60 * 24 * 30
+"""Minutes."""
+LONGEST = 200
+LAST_ANSWERED = "last_answered"
+ROLE = "role:"
+DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+
+
+def _checked_span(text: str) -> str:
+    read_span(text)
+    return text
+
+
+def _plain_day(value: object) -> object:
+    return value.isoformat() if isinstance(value, date) else value
+
+
+def _listed(value: object) -> object:
+    """An assignee was one name once, and may be written so."""
+    return ([value] if value else []) if isinstance(value, str) else value
+
+
+Span = Annotated[str, AfterValidator(_checked_span)]
+Day = Annotated[str, BeforeValidator(_plain_day), AfterValidator(read_day)]
+Short = Annotated[str, Field(min_length=1, max_length=LONGEST)]
+Extension = Annotated[str, Field(pattern=r"^[0-9]{1,10}$")]
+Assignees = Annotated[list[Short], BeforeValidator(_listed)]
+"""Tried in order; the first that names somebody counts."""
+
+
+class Section(BaseModel):
+    """What all parts of a policy share: nothing unknown, nothing of another type."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class Notes(Section):
+    """Which calls become a note."""
+
+    inbound: list[InboundOutcome] = [
+        "answered",
+        "answered_then_voicemail",
+        "voicemail",
+        "missed",
+        "unknown",
+    ]
+    outbound: bool = True
+    hours: When = "always"
+
+
+class Callbacks(Section):
+    """Which calls ask for a callback, and what its task says: for whom, how urgent, due when."""
+
+    outcomes: list[InboundOutcome] = ["missed", "voicemail", "answered_then_voicemail"]
+    voicemail_is_missed: bool = False
+    """Then a call that nobody answered and that reached voicemail counts as a missed one."""
+    hours: When = "always"
+    due_minutes: int = Field(default=60, ge=1, le=MONTH)
+    """Open minutes after the first call."""
+    again_minutes: int = Field(default=120, ge=1, le=MONTH)
+    """Open minutes after somebody dialled or texted them without an answer."""
+    assignee: Assignees = []
+    priority: Priority = "normal"
+    raise_after: int = Field(default=3, ge=0, le=100)
+    """From so many calls on the priority is one step higher; 0: never."""
+    closes_when_reached: bool = True
+    """A later answered call with the caller closes it; else a person does."""
+
+
+class Transcripts(Section):
+    """Whether texts become transcripts, and how they are cut."""
+
+    enabled: bool = True
+    window: Literal["day", "gap", "message"] = "day"
+    gap_minutes: int = Field(default=60, ge=1, le=60 * 24 * 7)
+    repeat_seconds: int = Field(default=10, ge=0, le=600)
+    """An identical text within this time counts once."""
+
+
+class Strangers(Section):
+    """What becomes of what is owed to a number that no client has."""
+
+    notes: Stranger = "wait"
+    callbacks: Stranger = "wait"
+    transcripts: Stranger = "wait"
+    record: str = Field(default="", max_length=LONGEST)
+    """The PMS's id of the client that stands for all strangers."""
+
+
+class Ignore(Section):
+    """Of what nothing is ever written."""
+
+    numbers: list[Short] = []
+    lines: list[Short] = []
+    """A line's number or name."""
+    extensions: list[Extension] = []
+
+
+class Fits(Section):
+    """To which calls a case applies: those that fit all that it names. Empty means any."""
+
+    directions: list[Literal["inbound", "outbound"]] = []
+    outcomes: list[Literal[InboundOutcome, "placed"]] = []
+    lines: list[Short] = []
+    queues: list[Short] = []
+    ring_groups: list[Short] = []
+    extensions: list[Extension] = []
+    hours: When = "always"
+
+
+class Case(Section):
+    """What is said of some calls in particular. What it leaves out stays as it is for all."""
+
+    name: Short
+    when: Fits = Fits()
+    note: bool | None = None
+    callback: bool | None = None
+    due_minutes: int | None = Field(default=None, ge=1, le=MONTH)
+    assignee: Assignees | None = None
+    priority: Priority | None = None
+
+
+class Holiday(Section):
+    """Days with hours of their own: closed, unless `open` says otherwise."""
+
+    date: Day
+    until: Day | None = None
+    """The last day, where it is more than one."""
+    name: str = Field(default="", max_length=LONGEST)
+    open: list[Span] = []
+
+
+class Hours(Section):
+    """When the clinic is open."""
+
+    always_open: bool = False
+    timezone: str = ""
+    """Where it is not the clinic's own."""
+    monday: list[Span] = ["08:00-18:00"]
+    tuesday: list[Span] = ["08:00-18:00"]
+    wednesday: list[Span] = ["08:00-18:00"]
+    thursday: list[Span] = ["08:00-18:00"]
+    friday: list[Span] = ["08:00-18:00"]
+    saturday: list[Span] = ["08:00-12:00"]
+    sunday: list[Span] = []
+    holidays: list[Holiday] = []
+
+
+class EntryWords(Section):
+    """Jinja templates of one kind of entry; '' stands for Ringnote's own words."""
+
+    title: str = Field(default="", max_length=500)
+    body: str = Field(default="", max_length=8000)
+
+
+class Words(Section):
+    """How entries are worded."""
+
+    language: str = Field(default="en", pattern=r"^[a-z]{2,3}([_-][A-Za-z]{2,4})?$")
+    clock: Literal["region", "12", "24"] = "region"
+    footer: bool = True
+    """Whether what is approximate is said below each text."""
+    call: EntryWords = EntryWords()
+    callback: EntryWords = EntryWords()
+    transcript: EntryWords = EntryWords()
+
+
+class Rules(Section):
+    """One version of a clinic's policy."""
+
+    watch_only: bool = False
+    """Everything is decided and shown, and nothing is written to the PMS."""
+    notes: Notes = Notes()
+    callbacks: Callbacks = Callbacks()
+    transcripts: Transcripts = Transcripts()
+    strangers: Strangers = Strangers()
+    ignore: Ignore = Ignore()
+    hours: Hours = Hours()
+    people: dict[Extension, Short] = {}
+    """Whose extension it is: the PMS's own id or name of a user."""
+    roles: dict[Short, Short] = {}
+    """Who does it: the PMS's own id or name of a user or group."""
+    cases: list[Case] = []
+    words: Words = Words()
+
+
+DEFAULT_RULES: dict[str, Any] = Rules().model_dump(mode="json")
+"""What a new clinic starts with: version 1 of its policy."""
+
+
+def read_stored(stored: Mapping[str, Any]) -> Rules:
+    """The rules of a stored version; what it does not say yet is as by default.
+
+    One from before there were business hours goes on counting every minute.
+    """
+    if "hours" in stored:
+        return Rules.model_validate(dict(stored))
+    return Rules.model_validate({**stored, "hours": {"always_open": True}})
+
+
+def asks_who_answered(rules: Rules) -> bool:
+    """Whether a task may go to whoever answered the client before, so that it must be known."""
+    return any(name == LAST_ANSWERED for _, name in each_assignee(rules))
+
+
+def each_assignee(rules: Rules) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Every assignee that a policy names, with its place."""
+    for number, name in enumerate(rules.callbacks.assignee):
+        yield ("callbacks", "assignee", number), name
+    for index, case in enumerate(rules.cases):
+        for number, name in enumerate(case.assignee or ()):
+            yield ("cases", index, "assignee", number), name
