@@ -48,6 +48,7 @@ PURE = {
     "ledger/policy.py",
     "ledger/rules.py",
     "ledger/compose.py",
+    "ledger/episodes.py",
     "delivery/retry.py",
 }
 """What decides by values alone: no database, no web, no clock, nor in anything it imports."""

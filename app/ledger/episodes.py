@@ -1,0 +1,217 @@
+"""The honest ledger of a callback: what is known of one caller, folded into episodes. Pure.
+
+An episode is "somebody must call this person back", from the first call that nobody took until
+evidence or a person ends it. It depends on the set of happenings alone: whatever the order in which
+they became known, and folded at any moment, it is what was true of them.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """What can happen between a clinic and a caller, in the order in which it counts at a time."""
+
+    ASKED = "asked"
+    """They called, or wrote, and somebody must call them back: the policy says of what."""
+    DIALLED = "dialled"
+    """Somebody dialled them: an attempt, of which no end is ever reported."""
+    TEXT_OUT = "text_out"
+    TEXT_IN = "text_in"
+    ANSWERED = "answered"
+    """A call with them was answered."""
+    CLOSED = "closed"
+    """A person closed it, here or in the PMS."""
+    REOPENED = "reopened"
+    """A person said that it was closed wrongly."""
+
+
+class Stage(StrEnum):
+    """How far an episode has got since they last asked."""
+
+    OPEN = "open"
+    ATTEMPTED = "attempted"
+    TEXTED = "texted"
+    REPLIED = "replied"
+    REACHED = "reached"
+    DONE = "done"
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """One thing that happened with one number, in E.164.
+
+    `subject` is the call or window it comes of, ('', 0) for what a person decided; `client` whom
+    that was matched to, '' while undecided. A person closes what they knew of: what became known
+    (`known_at`) only after they did is not closed by it.
+    """
+
+    at: datetime
+    kind: Kind
+    number: str
+    subject: tuple[str, int] = ("", 0)
+    client: str = ""
+    known_at: datetime | None = None
+    by: str = ""
+    why: str = ""
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """One callback: `members` are all that belongs to it, in order; the first that asked opens it.
+
+    `due_from` is when its present wait began: at the first that asked since anybody last tried, or
+    at the last try. `closing` ended it: the call that was answered, or the person's decision.
+    """
+
+    number: str
+    client: str
+    opened_at: datetime
+    stage: Stage
+    due_from: datetime
+    members: tuple[Happening, ...]
+    closing: Happening | None = None
+
+    @property
+    def asks(self) -> tuple[Happening, ...]:
+        return tuple(each for each in self.members if each.kind is Kind.ASKED)
+
+    @property
+    def is_open(self) -> bool:
+        return self.closing is None
+
+
+def fold_episodes(
+    happenings: Iterable[Happening], closes_when_reached: bool = True
+) -> list[Episode]:
+    """The episodes of a caller's numbers, in order of their beginning; in any order of happening.
+
+    What has the same number, or was matched to the same client, is of one caller, who has at most
+    one open. Without `closes_when_reached` a person closes even what was reached.
+    """
+    drafts: list[_Draft] = []
+    for happening in sorted(set(happenings), key=_stamp):
+        concerned = [draft for draft in drafts if draft.is_open and draft.concerns(happening)]
+        if happening.kind is Kind.ASKED:
+            drafts += _ask(concerned, happening)
+        elif happening.kind is Kind.REOPENED:
+            _reopen(drafts, concerned, happening)
+        else:
+            for draft in concerned:
+                drafts += draft.take(happening, closes_when_reached)
+    kept = [draft.as_episode() for draft in drafts if draft.members]
+    return sorted(kept, key=lambda each: (each.opened_at, each.number))
+
+
+@dataclass
+class _Draft:
+    members: list[Happening] = field(default_factory=list)
+    stage: Stage = Stage.OPEN
+    due_from: datetime | None = None
+    closing: Happening | None = None
+
+    @property
+    def is_open(self) -> bool:
+        return bool(self.members) and self.closing is None
+
+    def asks(self) -> Iterator[Happening]:
+        return (each for each in self.members if each.kind is Kind.ASKED)
+
+    def client(self) -> str:
+        return next((ask.client for ask in reversed([*self.asks()]) if ask.client), "")
+
+    def concerns(self, happening: Happening) -> bool:
+        if any(ask.number == happening.number for ask in self.asks()):
+            return True
+        return bool(happening.client) and happening.client == self.client()
+
+    def ask(self, happening: Happening) -> None:
+        if self.stage is not Stage.OPEN or self.due_from is None:
+            self.stage, self.due_from = Stage.OPEN, happening.at
+        self.members.append(happening)
+
+    def absorb(self, other: "_Draft") -> None:
+        """Take over all of a later one that turns out to be the same caller's."""
+        waiting = [each for each in (self, other) if each.stage is Stage.OPEN]
+        if waiting:
+            self.stage = Stage.OPEN
+            self.due_from = min(each.due_from for each in waiting if each.due_from)
+        self.members = sorted([*self.members, *other.members], key=_stamp)
+        other.members = []
+
+    def take(self, happening: Happening, closes_when_reached: bool) -> "list[_Draft]":
+        """Go on by what is no asking; what of it was not closed begins anew."""
+        if happening.kind is Kind.CLOSED:
+            return self._close(happening)
+        self.members.append(happening)
+        reached_by = _STAGES[happening.kind]
+        if reached_by is Stage.REPLIED and self.stage is Stage.OPEN:
+            # They write before anybody has tried: it says more of what they want.
+            return []
+        self.stage = max(self.stage, reached_by, key=_RANKS.__getitem__)
+        if happening.kind in (Kind.DIALLED, Kind.TEXT_OUT):
+            self.due_from = happening.at
+        if self.stage is Stage.REACHED and closes_when_reached:
+            self.stage, self.closing = Stage.DONE, happening
+        return []
+
+    def _close(self, happening: Happening) -> "list[_Draft]":
+        unknown = [ask for ask in self.asks() if (ask.known_at or ask.at) > happening.at]
+        if len(unknown) == len([*self.asks()]):
+            return []
+        self.members = [each for each in self.members if each not in unknown] + [happening]
+        self.stage, self.closing = Stage.DONE, happening
+        return _ask([], *unknown) if unknown else []
+
+    def as_episode(self) -> Episode:
+        first = next(self.asks())
+        return Episode(
+            number=first.number,
+            client=self.client(),
+            opened_at=first.at,
+            stage=self.stage,
+            due_from=self.due_from or first.at,
+            members=tuple(self.members),
+            closing=self.closing,
+        )
+
+
+_STAGES = {
+    Kind.DIALLED: Stage.ATTEMPTED,
+    Kind.TEXT_OUT: Stage.TEXTED,
+    Kind.TEXT_IN: Stage.REPLIED,
+    Kind.ANSWERED: Stage.REACHED,
+}
+_RANKS = {stage: rank for rank, stage in enumerate(Stage)}
+_ORDER = {kind: place for place, kind in enumerate(Kind)}
+
+
+def _stamp(happening: Happening) -> tuple[object, ...]:
+    return happening.at, _ORDER[happening.kind], happening.number, happening.subject
+
+
+def _ask(concerned: list[_Draft], *happenings: Happening) -> list[_Draft]:
+    """Join the oldest of those concerned, and the others to it; the new one if there is none."""
+    if not concerned:
+        new = _Draft()
+        for each in happenings:
+            new.ask(each)
+        return [new]
+    oldest, *others = concerned
+    for other in others:
+        oldest.absorb(other)
+    for each in happenings:
+        oldest.ask(each)
+    return []
+
+
+def _reopen(drafts: list[_Draft], concerned: list[_Draft], happening: Happening) -> None:
+    """The caller's latest goes on, unless one is open: that is what somebody must see to."""
+    closed = [draft for draft in drafts if draft.members and draft.concerns(happening)]
+    if closed and not concerned:
+        latest = closed[-1]
+        latest.stage, latest.closing, latest.due_from = Stage.OPEN, None, happening.at
+        latest.members.append(happening)
