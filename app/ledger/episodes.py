@@ -10,6 +10,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from ..telephony.summaries import CallSummary, Direction, Outcome
+
+Subject = tuple[str, int]
+"""Kind ('call' or 'transcript') and id."""
+
 
 class Kind(StrEnum):
     """What can happen between a clinic and a caller, in the order in which it counts at a time."""
@@ -44,16 +49,16 @@ class Happening:
     """One thing that happened with one number, in E.164.
 
     `subject` is the call or window it comes of, ('', 0) for what a person decided; `client` whom
-    that was matched to, '' while undecided. A person closes what they knew of: what became known
-    (`known_at`) only after they did is not closed by it.
+    that was matched to, '' while undecided. A person closes or reopens what they knew of: `of`, the
+    subjects that asked. What else asked by then stays open.
     """
 
     at: datetime
     kind: Kind
     number: str
-    subject: tuple[str, int] = ("", 0)
+    subject: Subject = ("", 0)
     client: str = ""
-    known_at: datetime | None = None
+    of: frozenset[Subject] = frozenset()
     by: str = ""
     why: str = ""
     text: str = ""
@@ -106,6 +111,23 @@ def fold_episodes(
     return sorted(kept, key=lambda each: (each.opened_at, each.number))
 
 
+def read_call(call_id: int, summary: CallSummary, client: str, asks: bool) -> Happening | None:
+    """What a call was to its caller's callback; None if nothing. `asks` is the policy's word."""
+    if asks:
+        kind = Kind.ASKED
+    elif summary.filtered_by:
+        return None
+    elif summary.outcome is Outcome.ANSWERED:
+        # Of an outbound call only a person can say so: the phone system reports none.
+        kind = Kind.ANSWERED
+    elif summary.direction is Direction.OUTBOUND:
+        kind = Kind.DIALLED
+    else:
+        return None
+    by = ", ".join(leg.name or leg.extension for leg in summary.answered_by or summary.legs)
+    return Happening(summary.started_at, kind, summary.number, ("call", call_id), client, by=by)
+
+
 @dataclass
 class _Draft:
     members: list[Happening] = field(default_factory=list)
@@ -127,6 +149,9 @@ class _Draft:
         if any(ask.number == happening.number for ask in self.asks()):
             return True
         return bool(happening.client) and happening.client == self.client()
+
+    def asks_any(self, subjects: frozenset[Subject]) -> bool:
+        return any(ask.subject in subjects for ask in self.asks())
 
     def ask(self, happening: Happening) -> None:
         if self.stage is not Stage.OPEN or self.due_from is None:
@@ -159,9 +184,9 @@ class _Draft:
         return []
 
     def _close(self, happening: Happening) -> "list[_Draft]":
-        unknown = [ask for ask in self.asks() if (ask.known_at or ask.at) > happening.at]
-        if len(unknown) == len([*self.asks()]):
+        if not self.asks_any(happening.of):
             return []
+        unknown = [ask for ask in self.asks() if ask.subject not in happening.of]
         self.members = [each for each in self.members if each not in unknown] + [happening]
         self.stage, self.closing = Stage.DONE, happening
         return _ask([], *unknown) if unknown else []
@@ -209,8 +234,8 @@ def _ask(concerned: list[_Draft], *happenings: Happening) -> list[_Draft]:
 
 
 def _reopen(drafts: list[_Draft], concerned: list[_Draft], happening: Happening) -> None:
-    """The caller's latest goes on, unless one is open: that is what somebody must see to."""
-    closed = [draft for draft in drafts if draft.members and draft.concerns(happening)]
+    """The closed one goes on, unless another is open: that is what somebody must see to."""
+    closed = [draft for draft in drafts if draft.closing and draft.asks_any(happening.of)]
     if closed and not concerned:
         latest = closed[-1]
         latest.stage, latest.closing, latest.due_from = Stage.OPEN, None, happening.at

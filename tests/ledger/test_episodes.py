@@ -22,6 +22,11 @@ def at(minutes: int, kind: Kind, number: str = MOBILE, **over) -> Happening:
     return Happening(**(known | {"subject": subject} | over))
 
 
+def of(*minutes: int) -> frozenset:
+    """The calls that asked at these minutes: what a person closes or reopens."""
+    return frozenset(("call", each) for each in minutes)
+
+
 STORY = (
     at(0, Kind.ASKED),
     at(5, Kind.ASKED),
@@ -93,8 +98,8 @@ def test_a_call_answered_before_they_asked_closes_nothing():
 
 
 def test_a_person_closes_it_and_may_reopen_it():
-    asked, closed = at(0, Kind.ASKED), at(5, Kind.CLOSED, by="Kim", why="came in")
-    reopened = at(9, Kind.REOPENED, by="Lee")
+    asked, closed = at(0, Kind.ASKED), at(5, Kind.CLOSED, of=of(0), by="Kim", why="came in")
+    reopened = at(9, Kind.REOPENED, of=of(0), by="Lee")
 
     [first] = fold_episodes([asked, closed])
     [again] = fold_episodes([asked, closed, reopened])
@@ -106,17 +111,22 @@ def test_a_person_closes_it_and_may_reopen_it():
 
 def test_reopening_leaves_it_closed_while_a_later_one_is_open():
     first, second = fold_episodes(
-        [at(0, Kind.ASKED), at(5, Kind.CLOSED), at(7, Kind.ASKED), at(9, Kind.REOPENED)]
+        [
+            at(0, Kind.ASKED),
+            at(5, Kind.CLOSED, of=of(0)),
+            at(7, Kind.ASKED),
+            at(9, Kind.REOPENED, of=of(0)),
+        ]
     )
 
     assert not first.is_open
     assert second.is_open
 
 
-def test_a_person_does_not_close_what_became_known_only_afterwards():
-    under_way = at(4, Kind.ASKED, known_at=NINE + timedelta(minutes=6))
+def test_a_person_does_not_close_what_they_did_not_know_of():
+    under_way = at(4, Kind.ASKED)
 
-    closed, left = fold_episodes([at(0, Kind.ASKED), under_way, at(5, Kind.CLOSED)])
+    closed, left = fold_episodes([at(0, Kind.ASKED), under_way, at(5, Kind.CLOSED, of=of(0))])
 
     assert [ask.subject for ask in closed.asks] == [("call", 0)]
     assert [ask.subject for ask in left.asks] == [("call", 4)]
@@ -165,6 +175,7 @@ happenings = st.lists(
         st.sampled_from(Kind),
         st.sampled_from([MOBILE, LANDLINE]),
         client=st.sampled_from(["", "C1", "C2"]),
+        of=st.builds(of, st.integers(0, 30), st.integers(0, 30)),
     ),
     max_size=12,
 )
