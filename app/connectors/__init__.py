@@ -2,9 +2,11 @@
 
 from .base import Connector
 from .fhir import FhirConnector
+from .gnuhealth import GnuHealthConnector
 from .hubspot import HubSpotConnector
 from .sandbox import SandboxConnector
 
 CONNECTORS: dict[str, type[Connector]] = {
-    each.name: each for each in (FhirConnector, HubSpotConnector, SandboxConnector)
+    each.name: each
+    for each in (FhirConnector, GnuHealthConnector, HubSpotConnector, SandboxConnector)
 }

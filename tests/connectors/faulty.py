@@ -1,7 +1,7 @@
 """Has a fake PMS, a Flask application behind the sandbox's server, go wrong when it is told to."""
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 
 from flask import Flask, Response, g, request
 
@@ -12,16 +12,18 @@ Refuse = Callable[[int], Response]
 """Makes the PMS's own error answer of a status."""
 
 
-def make_faulty(app: Flask, faults: Faults, refuse: Refuse, besides: Collection[str] = ()) -> None:
+def make_faulty(
+    app: Flask, faults: Faults, refuse: Refuse, spares: Callable[[], bool] = lambda: False
+) -> None:
     """Have `app` meet the faults that are switched on, answering errors as `refuse` makes them.
 
-    The paths `besides` meet none, such as where tokens are given.
+    A request that it `spares`, such as one that signs in, meets none.
     """
 
     @app.before_request
     def meet() -> Response | None:
         g.after = None
-        if request.path in besides:
+        if spares():
             return None
         for fault in faults.take(request.method):
             if fault.kind is FaultKind.SLOW:

@@ -127,12 +127,12 @@ class FhirPms:
 
         @app.before_request
         def let_in() -> Response | None:
-            if request.path == "/oauth2/token":
+            if _asks_for_token():
                 return None
             given = request.headers.get("Authorization", "").removeprefix("Bearer ")
             return None if given in self.tokens[-1:] else _refuse(401)
 
-        make_faulty(app, self.faults, _refuse, besides=("/oauth2/token",))
+        make_faulty(app, self.faults, _refuse, spares=_asks_for_token)
         app.register_error_handler(HTTPException, lambda error: _refuse(error.code or 500))
         app.add_url_rule("/oauth2/token", "token", self._give_token, methods=["POST"])
         kind = f"/fhir/R4/<any({','.join(KINDS)}):kind>"
@@ -202,6 +202,10 @@ class FhirPms:
             body = _body(kind)
             self.kept_resources[kind][resource_id] = {"meta": stands["meta"]}
             return self.change(kind, resource_id, body)
+
+
+def _asks_for_token() -> bool:
+    return request.path == "/oauth2/token"
 
 
 def _has_identifier(resource: Json, wanted: str) -> bool:
