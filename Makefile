@@ -4,7 +4,7 @@ PYTEST := $(BIN)/pytest
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench properties fuzz chaos lock clean runtime dev
+.PHONY: help demo test test-live check bench properties fuzz chaos lock clean runtime dev
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -14,6 +14,10 @@ demo: runtime ## Show everything at work: an invented clinic, its phones and its
 
 test: dev ## Run all tests, on SQLite and on a real PostgreSQL (ARGS="-k name")
 	$(PYTEST) $(ARGS)
+
+test-live: dev ## Test against a real GNU Health server, which it installs in .live (ARGS="-k name")
+	tests/live/setup.sh
+	$(PYTEST) tests/live -o python_files='live_*.py' $(ARGS)
 
 check: dev ## Lint and check types
 	$(BIN)/ruff check .
@@ -36,7 +40,7 @@ lock: dev ## Pin the newest versions that pyproject.toml allows, by hash
 	scripts/lock.sh
 
 clean: ## Remove what was set up and what the demo kept
-	rm -rf .venv .demo build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .live .demo build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 runtime:
 	@scripts/setup.sh requirements.lock

@@ -83,6 +83,11 @@ class FakePms(Protocol):
     def fail(self, fault: Fault) -> None: ...
 
 
+def own_ids(pms: FakePms, told: Iterable[str]) -> set[str]:
+    """Of the clients that were told of, those that the test knows: a real PMS may have its own."""
+    return set(told) - set(getattr(pms, "others", ()))
+
+
 Test = TypeVar("Test", bound=Callable[..., None])
 
 
@@ -110,10 +115,6 @@ class ConnectorContract:
             needed = getattr(getattr(cls, name), NEEDED, ())
             if not all(getattr(able, each) for each in needed):
                 setattr(cls, name, None)
-
-    @pytest.fixture
-    def pms(self) -> Iterator[FakePms]:
-        raise NotImplementedError
 
     @pytest.fixture
     def http(self) -> Iterator[Http]:
@@ -193,7 +194,7 @@ class ConnectorContract:
 
         walked = gather(connector, None)
 
-        assert set(walked) == set(ids)
+        assert own_ids(pms, walked) == set(ids)
         assert read_number(walked[ids[7]].phones[0].number, "US").e164 == "+12125550007"
 
     def test_a_walk_goes_on_from_any_cursor(self, pms: FakePms, connector: Connector) -> None:
@@ -202,7 +203,8 @@ class ConnectorContract:
 
         rest = gather(connector, first.cursor)
 
-        assert {client.id for client in first.clients} | set(rest) == set(ids)
+        told = [*(client.id for client in first.clients), *rest]
+        assert own_ids(pms, told) == set(ids)
         assert len(rest) < len(ids)
 
     @needs("delta_sync")
@@ -411,9 +413,9 @@ class ConnectorContract:
 
     @needs("find_by_reference")
     def test_an_answer_that_comes_too_late_is_found_out(self, pms: FakePms, note: Note) -> None:
-        hasty = Http(allow_private=True, read_seconds=0.2)
+        hasty = Http(allow_private=True, read_seconds=0.6)
         connector = pms.connector(hasty)
-        pms.fail(Fault(FaultKind.SLOW, 1, seconds=0.6, only_writes=True))
+        pms.fail(Fault(FaultKind.SLOW, 1, seconds=1.2, only_writes=True))
 
         with pytest.raises(OutcomeUnknown):
             connector.create_note(note, "key-1")

@@ -37,16 +37,8 @@ class GnuHealthPms:
         return GnuHealthConnector(settings, {"password": secret or self.secret}, http)
 
     def add_clients(self, clients: Iterable[tuple[str, tuple[str, ...]]]) -> list[str]:
-        values = [
-            {
-                "name": name,
-                "contact_mechanisms": [
-                    ["create", [{"type": "phone", "value": _abroad(each)} for each in numbers]]
-                ],
-            }
-            for name, numbers in clients
-        ]
-        return [str(each) for each in self.rpc("model.party.party.create", values)]
+        # One by one: GNU Health gives several of one call the same code, and refuses that.
+        return [self._add(name, numbers) for name, numbers in clients]
 
     def rename_client(self, client_id: str, name: str) -> None:
         self.rpc("model.party.party.write", [int(client_id)], {"name": name})
@@ -89,6 +81,11 @@ class GnuHealthPms:
         _, answer = self._call(body, f"Session {self._session}")
         assert "error" not in answer, answer
         return answer["result"]
+
+    def _add(self, name: str, numbers: tuple[str, ...]) -> str:
+        phones = [{"type": "phone", "value": _abroad(each)} for each in numbers]
+        values = {"name": name, "contact_mechanisms": [["create", phones]]}
+        return str(self.rpc("model.party.party.create", [values])[0])
 
     def _application(self) -> Flask:
         app = Flask(__name__)
