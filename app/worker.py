@@ -1,25 +1,22 @@
-"""The loop: settle what is due, deliver what is due, ask the PMS what is due."""
+"""The loop: settle what is due, deliver what is due, and do the background jobs that are due."""
 
 import threading
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import TypeVar
+from dataclasses import dataclass
 
 from sqlalchemy.exc import DBAPIError
 
-from .connectors.base import Connector
-from .delivery.connections import connector_for, find_connection
-from .delivery.deliver import deliver
-from .delivery.finish import finish
+from .background import Background
+from .delivery.accounts import Accounts
+from .delivery.finisher import Finisher
+from .delivery.hands import Hands
 from .delivery.leases import Leases
-from .delivery.outbox import Work, claim, is_any_leased
-from .directory.lookup import Asked, answer_lookup, claim_lookup
+from .delivery.outbox import claim, is_any_leased
+from .jobs import JOBS, Workplace
 from .ledger.settle import settle_due
 from .logs import get_logger
-from .models import Connection
 from .runtime import Runtime
 from .telephony.drain import drain_spool
 from .wake import watching
@@ -28,57 +25,46 @@ POLL_SECONDS = 0.5
 """The longest that something due goes unnoticed when no wake-up comes."""
 DATABASE_PAUSE_SECONDS = 1.0
 SPOOL_SECONDS = 5.0
-SETTLE_BATCH = 20
-ASKING_THREADS = 4
-"""How many clinics' PMSs are asked for numbers at once."""
+SETTLE_BATCH = 5
+"""How many subjects are settled before what is due to be written gets a turn."""
 
 log = get_logger(__name__)
 
 
-Job = TypeVar("Job", Work, Asked)
+@dataclass(frozen=True, slots=True)
+class _Crew:
+    """Who works while a worker runs."""
 
-
-@dataclass
-class _Hands:
-    """The threads of a running worker, and what they are at."""
-
-    pool: ThreadPoolExecutor
-    delivering: set[Future[None]] = field(default_factory=set)
-    asking: dict[Future[None], int] = field(default_factory=dict)
-    """Look-ups, with the clinic whose PMS is asked."""
+    hands: Hands
+    background: Background
 
     @property
-    def under_way(self) -> set[Future[None]]:
-        return self.delivering | self.asking.keys()
-
-    def forget_done(self) -> None:
-        self.delivering = {each for each in self.delivering if not each.done()}
-        self.asking = {each: clinic for each, clinic in self.asking.items() if not each.done()}
+    def is_busy(self) -> bool:
+        return self.hands.is_busy or self.background.is_busy
 
 
 class Worker:
     """Works for all clinics of a database. Any number of them may run, on any number of machines.
 
-    `threads` is how many entries it writes at once.
+    `threads` is how many entries it writes at once; slow PMSs do not count (`delivery/hands.py`).
     """
 
     def __init__(self, runtime: Runtime, threads: int = 8) -> None:
         self._runtime = runtime
         self._threads = threads
         self._woken = threading.Event()
-        self._connectors: dict[int, Connector] = {}
-        self._lock = threading.Lock()
+        self._accounts = Accounts(runtime)
         self._leases = Leases(runtime.db)
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set, then finish what was begun and return."""
-        with watching(self._runtime.db, self._woken), self._hands() as hands:
+        with watching(self._runtime.db, self._woken), self._crew(stop) as crew:
             log.info("worker.started", threads=self._threads)
             look_at = 0.0
             while not stop.is_set():
                 self._woken.clear()
                 try:
-                    is_busy = self._step(hands)
+                    is_busy = self._step(crew)
                 except DBAPIError as error:
                     log.warning("worker.database", error=type(error.orig).__name__)
                     stop.wait(DATABASE_PAUSE_SECONDS)
@@ -87,7 +73,7 @@ class Worker:
                     drain_spool(self._runtime)
                     look_at = time.monotonic() + SPOOL_SECONDS
                 if not is_busy:
-                    self._woken.wait(POLL_SECONDS)
+                    self._woken.wait(min(POLL_SECONDS, crew.hands.seconds_to_next_slow()))
         log.info("worker.stopped")
 
     def wake(self) -> None:
@@ -100,92 +86,53 @@ class Worker:
         Does not wait for what is due later, for open breakers or for paused connections.
         """
         drain_spool(self._runtime)
-        with self._hands() as hands:
+        with self._crew(threading.Event()) as crew:
             while True:
-                is_busy = self._step(hands)
-                if hands.under_way:
-                    wait(hands.under_way, return_when=FIRST_COMPLETED)
-                elif not is_busy:
+                self._woken.clear()
+                was_busy = crew.is_busy
+                if self._step(crew):
+                    continue
+                if crew.is_busy:
+                    self._woken.wait(POLL_SECONDS)
+                elif was_busy:
+                    # What ended after the claim may have left something that is due now.
+                    continue
+                elif is_any_leased(self._runtime.db):
                     # What a worker held when it was killed comes free within its lease.
-                    if not is_any_leased(self._runtime.db):
-                        return
                     time.sleep(POLL_SECONDS)
+                else:
+                    return
 
     @contextmanager
-    def _hands(self) -> Iterator[_Hands]:
+    def _crew(self, stop: threading.Event) -> Iterator[_Crew]:
+        runtime = self._runtime
+        finisher = Finisher(runtime.db, self._leases, self.wake)
+        hands = Hands(
+            self._threads, self._accounts, self._leases, finisher, runtime.clock, self.wake
+        )
+        place = Workplace(runtime, self._accounts, stop.is_set)
         with (
             self._leases.kept(),
-            ThreadPoolExecutor(self._threads + ASKING_THREADS, "ringnote-work") as pool,
+            finisher.running(),
+            hands.ready(),
+            Background(place, JOBS, self.wake) as background,
         ):
-            yield _Hands(pool)
+            yield _Crew(hands, background)
 
-    def _step(self, hands: _Hands) -> bool:
+    def _step(self, crew: _Crew) -> bool:
         """Take on whatever is due and somebody is free for; whether there was anything."""
-        hands.forget_done()
         settled = settle_due(self._runtime, SETTLE_BATCH)
-        free = self._threads - len(hands.delivering)
+        claimed = self._claim(crew.hands)
+        has_begun = crew.background.step()
+        return bool(settled or claimed or has_begun)
+
+    def _claim(self, hands: Hands) -> int:
+        """Take on due entries; how many."""
+        free = hands.free()
+        if free <= 0:
+            return 0
         claimed_at = time.monotonic()
-        claimed = claim(self._runtime.db, free) if free > 0 else []
+        claimed = claim(self._runtime.db, free, besides=hands.slow())
         self._leases.hold(claimed, claimed_at)
-        for work in claimed:
-            hands.delivering.add(self._begin(hands, self._deliver, work))
-        asked = self._ask_what_is_due(hands)
-        return bool(settled or claimed or asked)
-
-    def _begin(self, hands: _Hands, act: Callable[[Job], None], job: Job) -> Future[None]:
-        begun = hands.pool.submit(_run, act, job)
-        # Not at the end of what it does: the loop must find its thread free.
-        begun.add_done_callback(lambda _: self._woken.set())
-        return begun
-
-    def _ask_what_is_due(self, hands: _Hands) -> bool:
-        """Take on look-ups, one of a clinic at a time: a PMS that hangs holds up its own alone."""
-        has_asked = False
-        while len(hands.asking) < ASKING_THREADS:
-            lookup = claim_lookup(self._runtime.db, list(hands.asking.values()))
-            if lookup is None:
-                break
-            hands.asking[self._begin(hands, self._ask, lookup)] = lookup.clinic_id
-            has_asked = True
-        return has_asked
-
-    def _ask(self, lookup: Asked) -> None:
-        connector = self._connector_of_clinic(lookup.clinic_id)
-        answer_lookup(self._runtime.db, lookup, connector, self._runtime.clock)
-
-    def _deliver(self, work: Work) -> None:
-        try:
-            connector = self._connector(work.connection_id)
-            if connector is not None:
-                result = deliver(work, connector, self._runtime.clock, self._leases.is_held)
-                finish(self._runtime.db, work, result)
-        finally:
-            self._leases.drop(work)
-
-    def _connector(self, connection_id: int) -> Connector | None:
-        with self._lock:
-            if connection_id not in self._connectors:
-                with self._runtime.db.reading() as session:
-                    connection = session.get(Connection, connection_id)
-                if connection is None:
-                    return None
-                self._connectors[connection_id] = connector_for(
-                    connection, self._runtime.vault, self._runtime.http
-                )
-            return self._connectors[connection_id]
-
-    def _connector_of_clinic(self, clinic_id: int) -> Connector | None:
-        with self._runtime.db.reading() as session:
-            connection = find_connection(session, clinic_id)
-        return self._connector(connection.id) if connection else None
-
-
-def _run(act: Callable[[Job], None], job: Job) -> None:
-    try:
-        act(job)
-    except Exception:
-        # What it was taken on under runs out by itself; the next try looks before it writes.
-        if isinstance(job, Work):
-            log.exception("delivery.failed", entry_id=job.entry_id)
-        else:
-            log.exception("lookup.failed", clinic_id=job.clinic_id)
+        hands.take_on(claimed)
+        return len(claimed)

@@ -14,7 +14,7 @@ from ringnote.clock import utc_now
 from ringnote.connectors.base import Connector
 from ringnote.delivery import outbox
 from ringnote.delivery.deliver import deliver
-from ringnote.delivery.finish import finish
+from ringnote.delivery.finish import finish_all
 from ringnote.ledger.settle import settle_due
 from ringnote.models import Call, Callback, Clinic, DueMark, Entry, Transcript
 from ringnote.runtime import Runtime
@@ -114,8 +114,8 @@ def settle(runtime: Runtime) -> None:
 def write(runtime: Runtime, pms: Connector) -> None:
     """Write all that is due to this PMS."""
     while work := outbox.claim(runtime.db, 10):
-        for each in work:
-            finish(runtime.db, each, deliver(each, pms, utc_now, lambda _: True))
+        ended = [(each, deliver(each, pms, utc_now, lambda _: True)) for each in work]
+        finish_all(runtime.db, ended)
 
 
 def moments(told: Any) -> Iterator[str | None]:

@@ -27,7 +27,7 @@ ROOMS = (
     {"directory"},
     {"ledger"},
     {"delivery"},
-    {"worker"},
+    {"worker", "background", "jobs"},
     {"access"},
     {"web"},
     {"sandbox"},
@@ -57,13 +57,15 @@ CLOCKLESS = PURE | {"ledger/callbacks.py", "directory/match.py"}
 OUTER_WORLD = {"sqlalchemy", "flask", "requests", "psycopg", "urllib3", "waitress"}
 
 BROAD = {
+    "background.py": 1,
     "cli/serve.py": 1,
     "cli/worker.py": 1,
+    "delivery/finisher.py": 1,
+    "delivery/hands.py": 1,
     "directory/sync.py": 1,
     "ledger/settle.py": 1,
     "sandbox/file.py": 1,
     "signals.py": 1,
-    "worker.py": 1,
 }
 """Where anything at all is caught, and how often: the outermost frames, the call of a host's
 receiver, and two that raise it on once they have let go of what they held (a lease, a

@@ -16,10 +16,13 @@ from ..db import Database
 from ..errors import ConfigError, InputError
 from ..http import Http
 from ..ledger.reconcile import NO_CONNECTION, find_connection_in_use
+from ..logs import get_logger
 from ..models import Connection, ConnectionState, Entry, EntryState, OutboxRow, Pace, SyncState
 from ..runtime import Runtime
 from ..vault import Vault
 from .outbox import enqueue_all_due
+
+log = get_logger(__name__)
 
 
 def open_connection(
@@ -90,6 +93,19 @@ def pause_connection(session: Session, connection_id: int, reason: str) -> None:
     connection.paused_reason = reason
 
 
+def pause_refused(session: Session, connection_id: int, reason: str | None) -> None:
+    """Pause it since the PMS refuses its credentials, and say so once. Does not commit.
+
+    Many tries may be refused at once, on many machines: the first to lock the connection says it.
+    """
+    connection = _lock(session, connection_id)
+    if connection is None or connection.state is ConnectionState.PAUSED or connection.ended_at:
+        return
+    connection.state = ConnectionState.PAUSED
+    connection.paused_reason = reason
+    log.error("connection.paused", connection_id=connection.id)
+
+
 def resume_connection(session: Session, db: Database, connection_id: int) -> int:
     """Write through it again, beginning now with all that is owed; how many. Does not commit."""
     connection = get_connection(session, connection_id)
@@ -123,10 +139,15 @@ def find_connection(session: Session, clinic_id: int) -> Connection | None:
 
 def get_connection(session: Session, connection_id: int) -> Connection:
     """The connection, locked. Raises InputError if there is none of that id."""
-    connection = session.get(Connection, connection_id, with_for_update=True)
+    connection = _lock(session, connection_id)
     if connection is None:
         raise InputError(f"There is no connection {connection_id}.")
     return connection
+
+
+def _lock(session: Session, connection_id: int) -> Connection | None:
+    # Others may go on to refer to it: an attempt that is kept must not wait for a person's command.
+    return session.get(Connection, connection_id, with_for_update={"key_share": True})
 
 
 def connector_for(connection: Connection, vault: Vault, http: Http) -> Connector:

@@ -1,6 +1,6 @@
 """The end of a try: the attempt is kept and the entry moved on, fenced by the lease. Moves rows."""
 
-import random
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -15,16 +15,15 @@ from ..models import (
     Attempt,
     Callback,
     CallbackState,
-    Connection,
-    ConnectionState,
     Entry,
     EntryState,
     OutboxRow,
-    Pace,
 )
 from ..signals import announce, entry_set_aside, entry_written
+from .connections import pause_refused
 from .outbox import Work
-from .retry import Next, Verdict, breaker_seconds
+from .pace import Fared, keep_pace
+from .retry import Next, Verdict
 
 PERHAPS_WRITTEN = (Next.WRITTEN, Next.AGAIN, Next.UNKNOWN)
 
@@ -47,34 +46,87 @@ class Try:
     """Set where it was written under another than the entry's."""
 
 
-def finish(db: Database, work: Work, result: Try) -> bool:
-    """Keep the attempt and move the entry on; False if the lease was lost.
+Ended = tuple[Work, Try]
+"""A claimed entry, and how the try to write it went."""
 
-    Then the result counts for nothing, but an entry that has moved on is written anew. Commits.
+
+def finish_all(db: Database, ended: Sequence[Ended]) -> list[Ended]:
+    """Keep these attempts and move their entries on, in one transaction; returns those left over.
+
+    At most one of an entry. Left over are those whose entries somebody has locked just now, so that
+    nobody waits for them. One whose lease was lost counts for nothing, but then an entry that has
+    moved on is written anew. Commits, all or nothing.
     """
     with db.transaction() as session:
-        entry = session.get(Entry, work.entry_id, with_for_update=True)
-        if entry is None:
-            return False
-        row = session.scalars(
-            sa.select(OutboxRow)
-            .where(OutboxRow.entry_id == work.entry_id, OutboxRow.lease_token == work.lease_token)
-            .with_for_update()
-        ).first()
-        _keep(session, work, result, row is None)
-        if row is None:
+        _pause_refused(session, ended)
+        entries = _lock(session, [work.entry_id for work, _ in ended])
+        missing = [work.entry_id for work, _ in ended if work.entry_id not in entries]
+        locked = set(session.scalars(sa.select(Entry.id).where(Entry.id.in_(missing))))
+        _finish_locked(
+            session, db, entries, [each for each in ended if each[0].entry_id in entries]
+        )
+    return [each for each in ended if each[0].entry_id in locked]
+
+
+def _pause_refused(session: Session, ended: Sequence[Ended]) -> None:
+    """Pause the connections whose credentials were refused. They are locked before any entry, as
+    those do who open and end connections."""
+    refused = {
+        work.connection_id: result.verdict.reason
+        for work, result in ended
+        if result.verdict.next is Next.PAUSED
+    }
+    for connection_id in sorted(refused):
+        pause_refused(session, connection_id, refused[connection_id])
+
+
+def _lock(session: Session, entry_ids: Sequence[int]) -> dict[int, Entry]:
+    query = sa.select(Entry).where(Entry.id.in_(entry_ids)).with_for_update(skip_locked=True)
+    return {entry.id: entry for entry in session.scalars(query)}
+
+
+def _finish_locked(
+    session: Session, db: Database, entries: Mapping[int, Entry], ended: Sequence[Ended]
+) -> None:
+    rows = {
+        row.entry_id: row
+        for row in session.scalars(
+            sa.select(OutboxRow).where(OutboxRow.entry_id.in_(entries)).with_for_update()
+        )
+    }
+    now = db.present(session)
+    fared = []
+    for work, result in ended:
+        entry, row = entries[work.entry_id], rows.get(work.entry_id)
+        if row is None or row.lease_token != work.lease_token:
             log.warning("delivery.lease_lost", entry_id=work.entry_id)
+            _keep(session, work, result, lost=True)
             _write_again(session, db, entry, work, result)
-            return False
-        now = db.present(session)
-        row.lease_token = None
-        if result.verdict.next in (Next.WRITTEN, Next.CLOSED_THERE):
-            _written(session, entry, row, work, result, now)
-        else:
-            _not_written(session, entry, row, work, result.verdict, now)
-        _announce(session, entry, result)
-        _pace(session, work, result, now)
-    return True
+            continue
+        _keep(session, work, result, lost=False)
+        _move_on(session, entry, row, work, result, now)
+        fared.append(_fared(work, result))
+    keep_pace(session, fared, now)
+
+
+def _fared(work: Work, result: Try) -> Fared:
+    verdict = result.verdict
+    return Fared(
+        work.connection_id,
+        result.is_outage,
+        verdict.seconds if verdict.next is Next.SNOOZED else None,
+    )
+
+
+def _move_on(
+    session: Session, entry: Entry, row: OutboxRow, work: Work, result: Try, now: datetime
+) -> None:
+    row.lease_token = None
+    if result.verdict.next in (Next.WRITTEN, Next.CLOSED_THERE):
+        _written(session, entry, row, work, result, now)
+    else:
+        _not_written(session, entry, row, work, result.verdict, now)
+    _announce(session, entry, result)
 
 
 def _write_again(session: Session, db: Database, entry: Entry, work: Work, result: Try) -> None:
@@ -158,15 +210,7 @@ def _not_written(
                 row.due_at = datetime.max.replace(tzinfo=now.tzinfo)
             else:
                 session.delete(row)
-        case Next.PAUSED:
-            row.due_at = now
-            entry.state = EntryState.DUE
-            connection = session.get(Connection, work.connection_id, with_for_update=True)
-            if connection and connection.state is ConnectionState.ACTIVE:
-                connection.state = ConnectionState.PAUSED
-                connection.paused_reason = verdict.reason
-                log.error("connection.paused", connection_id=connection.id)
-        case Next.SNOOZED:
+        case Next.PAUSED | Next.SNOOZED:
             row.due_at = now
             entry.state = EntryState.DUE
         case _:
@@ -188,26 +232,3 @@ def _announce(session: Session, entry: Entry, result: Try) -> None:
         announce(session, entry_written, entry.clinic_id, **facts)
     elif entry.state is EntryState.SET_ASIDE:
         announce(session, entry_set_aside, entry.clinic_id, **facts, reason=entry.reason)
-
-
-def _pace(session: Session, work: Work, result: Try, now: datetime) -> None:
-    verdict = result.verdict
-    if not result.is_outage and verdict.next is not Next.SNOOZED:
-        # The common case touches no row: only a success after failures has anything to clear.
-        session.execute(
-            sa.update(Pace)
-            .where(Pace.connection_id == work.connection_id, Pace.failures > 0)
-            .values(failures=0, blocked_until=None, blocked_by=None)
-        )
-        return
-    pace = session.get(Pace, work.connection_id, with_for_update=True)
-    if pace is None:
-        return
-    if verdict.next is Next.SNOOZED:
-        pace.blocked_until = now + timedelta(seconds=verdict.seconds)
-        pace.blocked_by = "rate limit"
-        return
-    pace.failures += 1
-    if pause := breaker_seconds(pace.failures, random.random()):
-        pace.blocked_until = now + timedelta(seconds=pause)
-        pace.blocked_by = "breaker"

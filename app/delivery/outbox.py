@@ -1,7 +1,7 @@
 """The outbox: claims due rows under a lease, and finishes them fenced by it. Moves rows only."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -47,14 +47,17 @@ class Work:
     queued_at: datetime
 
 
-def claim(db: Database, limit: int) -> list[Work]:
-    """Lease up to `limit` due rows, of the connections least recently served first. Commits."""
+def claim(db: Database, limit: int, besides: Collection[int] = ()) -> list[Work]:
+    """Lease up to `limit` due rows, of the connections least recently served first. Commits.
+
+    None of the connections `besides`, which the caller has enough to do with.
+    """
     with db.reading() as session:
-        if not session.scalars(_eligible(db).limit(1)).first():
+        if not session.scalars(_eligible(db, besides).limit(1)).first():
             return []
     with db.transaction() as session:
         connections = session.scalars(
-            _eligible(db)
+            _eligible(db, besides)
             .order_by(Pace.last_served_at)
             .limit(min(limit, CONNECTIONS_A_CLAIM))
             .with_for_update(of=Pace, skip_locked=True)
@@ -67,7 +70,7 @@ def claim(db: Database, limit: int) -> list[Work]:
     return work
 
 
-def _eligible(db: Database) -> sa.Select[Pace]:
+def _eligible(db: Database, besides: Collection[int]) -> sa.Select[Pace]:
     first_due = (
         sa.select(OutboxRow.due_at)
         .where(OutboxRow.connection_id == Pace.connection_id)
@@ -82,6 +85,7 @@ def _eligible(db: Database) -> sa.Select[Pace]:
             Connection.state == ConnectionState.ACTIVE,
             Connection.ended_at.is_(None),
             Connection.is_watch_only.is_(False),
+            Connection.id.not_in(besides),
             sa.or_(Pace.blocked_until.is_(None), Pace.blocked_until <= db.now()),
             first_due <= db.now(),
         )

@@ -11,7 +11,7 @@ from fakes import MemoryConnector
 from ringnote.clock import utc_now
 from ringnote.delivery import outbox
 from ringnote.delivery.deliver import deliver
-from ringnote.delivery.finish import finish
+from ringnote.delivery.finish import finish_all
 from ringnote.errors import (
     CredentialsRejected,
     OutcomeUnknown,
@@ -51,7 +51,7 @@ def write(db, pms, limit=10):
     """One round of what a worker does; how many were tried."""
     work = outbox.claim(db, limit)
     for each in work:
-        finish(db, each, deliver(each, pms, utc_now, lambda _: True))
+        finish_all(db, [(each, deliver(each, pms, utc_now, lambda _: True))])
     return len(work)
 
 
@@ -144,12 +144,14 @@ def test_a_worker_that_lost_its_lease_changes_nothing(db, connection, clinic, pm
     [slow] = outbox.claim(db, 1)
     have_it_due(db, entry_id)
     [quick] = outbox.claim(db, 1)
-    finish(db, quick, deliver(quick, pms, utc_now, lambda _: True))
+    finish_all(db, [(quick, deliver(quick, pms, utc_now, lambda _: True))])
 
-    was_in_time = finish(db, slow, deliver(slow, pms, utc_now, lambda _: True))
+    finish_all(db, [(slow, deliver(slow, pms, utc_now, lambda _: True))])
 
     entry, row = look(db, entry_id)
-    assert not was_in_time
+    with db.reading() as session:
+        said = session.scalars(sa.select(Attempt.error).order_by(Attempt.id)).all()
+    assert said == [None, "the lease was lost meanwhile"]
     assert (entry.state, row, len(pms.notes)) == (EntryState.SYNCED, None, 1)
 
 
@@ -204,7 +206,7 @@ def test_what_was_sent_without_a_lease_is_written_over(db, connection, clinic, p
     late = deliver(slow, pms, utc_now, lambda _: True)
 
     for work, result in [(quick, written), (slow, late)][:: 1 if is_done else -1]:
-        finish(db, work, result)
+        finish_all(db, [(work, result)])
     write(db, pms)
 
     entry, row = look(db, entry_id)
@@ -220,7 +222,7 @@ def test_a_note_created_without_a_lease_is_deleted_if_it_is_not_wanted_any_more(
     withdraw(db, entry_id)
     have_it_due(db, entry_id)
     write(db, pms)
-    finish(db, slow, deliver(slow, pms, utc_now, lambda _: True))
+    finish_all(db, [(slow, deliver(slow, pms, utc_now, lambda _: True))])
     written = len(pms.notes)
 
     write(db, pms)
@@ -236,7 +238,7 @@ def test_a_version_that_came_while_the_former_was_written_is_due_at_once(
     entry_id = make_entry(db, clinic, connection)
     [work] = outbox.claim(db, 1)
     amend(db, entry_id, "the newer text")
-    finish(db, work, deliver(work, pms, utc_now, lambda _: True))
+    finish_all(db, [(work, deliver(work, pms, utc_now, lambda _: True))])
 
     write(db, pms)
 
@@ -405,7 +407,7 @@ def test_what_is_wanted_again_after_a_delete_without_an_answer_is_written_again(
     [work] = outbox.claim(db, 1)
     result = deliver(work, pms, utc_now, lambda _: True)
     if not dies:
-        finish(db, work, result)
+        finish_all(db, [(work, result)])
     revive(db, entry_id)
     have_it_due(db, entry_id)
     gone = len(pms.notes) + len(pms.tasks)

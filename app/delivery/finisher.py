@@ -1,0 +1,107 @@
+"""The one thread of a worker that finishes tries: what came in meanwhile, in one transaction."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from sqlalchemy.exc import InterfaceError, OperationalError
+
+from ..db import Database
+from ..logs import get_logger
+from .finish import Ended, finish_all
+from .leases import Leases
+
+AT_ONCE = 50
+LEFT_OVER_SECONDS = 0.02
+"""How soon what another has locked is looked at again."""
+DATABASE_PAUSE_SECONDS = 0.5
+
+log = get_logger(__name__)
+
+
+class Finisher:
+    """Takes ended tries from the threads that made them. `when_done` is called after each commit.
+
+    Commits at once what has gathered during the commit before, so that a commit is paid for once by
+    many when there are many, and nobody waits when there are few. A lease is given up only when its
+    try is finished, or cannot be.
+    """
+
+    def __init__(self, db: Database, leases: Leases, when_done: Callable[[], None]) -> None:
+        self._db = db
+        self._leases = leases
+        self._when_done = when_done
+        self._waiting: list[Ended] = []
+        self._at_work = 0
+        self._is_closing = False
+        self._changed = threading.Condition()
+
+    def put(self, ended: Ended) -> None:
+        with self._changed:
+            self._waiting.append(ended)
+            self._changed.notify()
+
+    @property
+    def unfinished(self) -> int:
+        """How many tries have ended and are not finished yet."""
+        with self._changed:
+            return len(self._waiting) + self._at_work
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Finish what is put until the block ends, and then what is left."""
+        thread = threading.Thread(target=self._run, name="ringnote-finisher", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._is_closing = True
+                self._changed.notify()
+            thread.join()
+
+    def _run(self) -> None:
+        while batch := self._take():
+            left = self._finish(batch)
+            for work, _ in batch:
+                if all(work is not each for each, _ in left):
+                    self._leases.drop(work)
+            with self._changed:
+                self._waiting += left
+                self._at_work = 0
+            self._when_done()
+            if left:
+                time.sleep(LEFT_OVER_SECONDS)
+
+    def _take(self) -> list[Ended]:
+        """What is waiting, an entry once at most; waits for it. Nothing only at the end."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or self._is_closing)
+            batch: dict[int, Ended] = {}
+            rest = []
+            for ended in self._waiting:
+                entry_id = ended[0].entry_id
+                if entry_id in batch or len(batch) == AT_ONCE:
+                    rest.append(ended)
+                else:
+                    batch[entry_id] = ended
+            self._waiting = rest
+            self._at_work = len(batch)
+            return list(batch.values())
+
+    def _finish(self, batch: Sequence[Ended]) -> list[Ended]:
+        """Finish all, or each by itself where one fails the others; returns what to try again."""
+        try:
+            return finish_all(self._db, batch)
+        except (OperationalError, InterfaceError) as error:
+            # The database is away, full, or has broken up a deadlock: none of it is their fault.
+            log.warning("delivery.finish_database", error=type(error.orig).__name__)
+            time.sleep(DATABASE_PAUSE_SECONDS)
+            return [each for each in batch if self._leases.is_held(each[0])]
+        except Exception:
+            if len(batch) > 1:
+                return [left for each in batch for left in self._finish([each])]
+            # Its lease runs out by itself; the next try looks before it writes.
+            log.exception("delivery.finish_failed", entry_id=batch[0][0].entry_id)
+            return []

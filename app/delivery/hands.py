@@ -1,0 +1,118 @@
+"""The threads of a worker that write to PMSs, and how a slow PMS is kept from holding them all."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+from ..clock import Clock
+from ..logs import get_logger
+from .accounts import Accounts
+from .deliver import deliver
+from .finisher import Finisher
+from .leases import Leases
+from .outbox import Work
+
+SLOW_SECONDS = 1.0
+"""A try that has lasted longer is slow: another thread takes its place, and its connection is given
+nothing more by this worker until it has ended."""
+MOST_SLOW = 64
+"""How many slow tries a worker bears beside its threads; a thread that waits costs little."""
+UNFINISHED_BY_THREAD = 4
+
+log = get_logger(__name__)
+
+
+class Hands:
+    """Delivers claimed work, at most `threads` entries at once that are not slow.
+
+    `when_free` is called from a thread whenever a try has ended.
+    """
+
+    def __init__(
+        self,
+        threads: int,
+        accounts: Accounts,
+        leases: Leases,
+        finisher: Finisher,
+        clock: Clock,
+        when_free: Callable[[], None],
+    ) -> None:
+        self._threads = threads
+        self._accounts = accounts
+        self._leases = leases
+        self._finisher = finisher
+        self._clock = clock
+        self._when_free = when_free
+        self._lock = threading.Lock()
+        self._begun: dict[str, tuple[int, float]] = {}
+        """By lease: the connection that is spoken to, and since when (monotonic seconds)."""
+
+    @contextmanager
+    def ready(self) -> Iterator[None]:
+        """Have threads for the block; its end waits for what was begun."""
+        with ThreadPoolExecutor(self._threads + MOST_SLOW, "ringnote-deliver") as self._pool:
+            yield
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether anything is under way, or has ended and is not finished."""
+        return bool(self._begun) or self._finisher.unfinished > 0
+
+    def free(self) -> int:
+        """How many more entries to take on now."""
+        if self._finisher.unfinished >= self._threads * UNFINISHED_BY_THREAD:
+            return 0
+        with self._lock:
+            quick = sum(not _is_slow(since) for _, since in self._begun.values())
+            return min(self._threads - quick, self._threads + MOST_SLOW - len(self._begun))
+
+    def slow(self) -> set[int]:
+        """The connections that are to be given nothing more for now."""
+        with self._lock:
+            return {connection for connection, since in self._begun.values() if _is_slow(since)}
+
+    def seconds_to_next_slow(self) -> float:
+        """How soon a thread comes free without a try ending."""
+        now = time.monotonic()
+        with self._lock:
+            ages = [now - since for _, since in self._begun.values()]
+        return min(
+            (SLOW_SECONDS - age for age in ages if age <= SLOW_SECONDS), default=SLOW_SECONDS
+        )
+
+    def take_on(self, claimed: Sequence[Work]) -> None:
+        """Begin to deliver these, whose leases are held."""
+        now = time.monotonic()
+        with self._lock:
+            self._begun.update({work.lease_token: (work.connection_id, now) for work in claimed})
+        for work in claimed:
+            self._pool.submit(self._run, work)
+
+    def _run(self, work: Work) -> None:
+        has_ended = False
+        try:
+            has_ended = self._deliver(work)
+        except Exception:
+            # Its lease runs out by itself; the next try looks before it writes.
+            log.exception("delivery.failed", entry_id=work.entry_id)
+        finally:
+            if not has_ended:
+                self._leases.drop(work)
+            with self._lock:
+                del self._begun[work.lease_token]
+            self._when_free()
+
+    def _deliver(self, work: Work) -> bool:
+        connector = self._accounts.connector(work.connection_id)
+        if connector is None:
+            return False
+        result = deliver(work, connector, self._clock, self._leases.is_held)
+        # Before it is counted as ended, so that the loop never sees it nowhere.
+        self._finisher.put((work, result))
+        return True
+
+
+def _is_slow(since: float) -> bool:
+    return time.monotonic() - since > SLOW_SECONDS

@@ -1,0 +1,62 @@
+"""What a worker does besides settling and delivering: its kinds of background jobs.
+
+To add a kind, write a function that takes on one piece of it which is due, under a lease of its own
+(committed), or returns None, and put a JobKind of it into JOBS. `background.py` runs them.
+"""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+from .delivery.accounts import Accounts
+from .directory.lookup import answer_lookup, claim_lookup
+from .runtime import Runtime
+
+
+@dataclass(frozen=True, slots=True)
+class Workplace:
+    """What a job has in hand. One that takes long looks at `is_stopping` between its steps."""
+
+    runtime: Runtime
+    accounts: Accounts
+    is_stopping: Callable[[], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One piece of work that was taken on. `clinic_id` is of the clinic whose PMS it speaks to."""
+
+    act: Callable[[], None]
+    clinic_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JobKind:
+    """A kind of background job, done in up to `threads` threads of its own.
+
+    `take` is told the clinics that something of this kind is under way for, none of which it may
+    take on another for: a PMS that hangs then holds up its own clinic alone. It is asked again
+    until it returns None, each time the worker looks around; with `every_seconds` not more often
+    than that.
+    """
+
+    name: str
+    threads: int
+    take: Callable[[Workplace, Collection[int]], Job | None]
+    every_seconds: float = 0.0
+
+
+def take_lookup(place: Workplace, besides: Collection[int]) -> Job | None:
+    """Ask a clinic's PMS for a number that its directory does not know."""
+    db = place.runtime.db
+    asked = claim_lookup(db, besides)
+    if asked is None:
+        return None
+
+    def ask() -> None:
+        connector = place.accounts.connector_of_clinic(asked.clinic_id)
+        answer_lookup(db, asked, connector, place.runtime.clock)
+
+    return Job(ask, asked.clinic_id)
+
+
+JOBS = (JobKind("lookup", 4, take_lookup),)
