@@ -10,7 +10,7 @@ from typing import NoReturn
 
 from ringnote.logs import configure_logs
 
-from . import deliver, ingest, journey, match, settle
+from . import claim, deliver, ingest, journey, match, settle
 from .databases import DATABASES, staged
 from .machine import describe_database, describe_machine
 from .measurement import FULL, QUICK, BenchmarkError, Effort, Measurement
@@ -19,6 +19,7 @@ from .report import as_json, print_report
 AREAS = {
     "ingest": ingest.measure,
     "settle": settle.measure,
+    "claim": claim.measure,
     "deliver": deliver.measure,
     "match": match.measure,
     "journey": journey.measure,

@@ -20,7 +20,7 @@ import sqlalchemy as sa
 
 from ringnote import clock, spool
 from ringnote.cli import main
-from ringnote.delivery import finish, outbox
+from ringnote.delivery import claim, finish
 from ringnote.delivery.leases import Leases
 
 CLOCK, FULL, UNFENCED = "clock", "full", "unfenced"
@@ -65,14 +65,8 @@ def fill_disk(folder: Path) -> None:
 def break_fence() -> None:
     """Have workers believe that they hold whatever they once claimed, and the outbox too; nor does
     anybody write again what was written without a lease."""
-    hold = outbox._hold
-
-    def hold_unfenced(row: Any, entry: Any, until: datetime) -> outbox.Work:
-        work = hold(row, entry, until)
-        row.lease_token = f"entry {entry.id}"
-        return replace(work, lease_token=row.lease_token)
-
-    outbox._hold = hold_unfenced
+    work = claim._work
+    claim._work = lambda row, entry: replace(work(row, entry), lease_token=f"entry {entry.id}")
     Leases.is_held = lambda _leases, _work: True
     finish._write_again = lambda *_: None
 

@@ -9,7 +9,9 @@ from sqlalchemy.exc import DBAPIError
 
 from ..db import Database
 from ..logs import get_logger
-from .outbox import LEASE_SECONDS, Work, renew
+from .claim import Work
+from .claim_queries import LEASE_SECONDS
+from .outbox import renew
 
 RENEW_SECONDS = 2.5
 SLACK_SECONDS = 3.0
