@@ -3,96 +3,74 @@
 Settling calls it inside its transaction; nothing here asks the PMS.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 import phonenumbers
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from ..models import Client, ClientNumber, Clinic, NumberRule
+from ..models import Client, ClientNumber, Clinic, Match, NumberRule, Policy
+from .matching import Matching
+from .ownership import Decided, Owner, Ruling, decide
 
 MERGE_STEPS = 10
 """How far a chain of merged clients is followed."""
 WRITTEN_ABROAD = ("+", "00", "011")
 
 
-@dataclass(frozen=True, slots=True)
-class Decided:
-    """Whom a number belongs to.
-
-    `kind` is 'client' (then `client` is the PMS's id), 'several' (then `candidates` are),
-    'none', 'withheld' or 'ignored'; `rule` says in words what decided.
-    """
-
-    kind: str
-    client: str = ""
-    candidates: tuple[str, ...] = ()
-    rule: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Ruling:
-    """What a person said of the number: 'map', 'not' or 'ignore'.
-
-    `stands_for` is the client that `client` is now, after merges; '' if it is gone.
-    """
-
-    kind: str
-    by: str
-    client: str = ""
-    stands_for: str = ""
-    why: str = ""
-
-    @property
-    def in_words(self) -> str:
-        """Who said it, and why if that was said."""
-        return f"{self.by}: {self.why}" if self.why else self.by
-
-
-@dataclass(frozen=True, slots=True)
-class Owner:
-    """A client that has the number: as E.164 (`is_exact`), or as a national number."""
-
-    client: str
-    stands_for: str
-    is_exact: bool = True
-
-
-def decide(rulings: Sequence[Ruling], owners: Iterable[Owner]) -> Decided:
-    """Decide from the rulings in force, newest first, and the owners in any order."""
-    denied: set[str] = set()
-    for ruling in rulings:
-        if ruling.kind == "ignore":
-            return Decided("ignored", rule=f"ignored by {ruling.in_words}")
-        if ruling.kind == "not":
-            denied.add(ruling.client)
-        elif ruling.stands_for and not denied & {ruling.client, ruling.stands_for}:
-            return Decided("client", ruling.stands_for, rule=f"mapped by {ruling.in_words}")
-    left = [
-        owner
-        for owner in owners
-        if owner.stands_for and not denied & {owner.client, owner.stands_for}
-    ]
-    exact = {owner.stands_for for owner in left if owner.is_exact}
-    if exact:
-        return _among(exact, "this number")
-    return _among({owner.stands_for for owner in left}, "this number without a country code")
-
-
 def match_number(
-    session: Session, clinic_id: int, number: str, national: str, now: datetime
+    session: Session,
+    clinic_id: int,
+    number: str,
+    national: str,
+    now: datetime,
+    caller_name: str = "",
 ) -> Decided:
-    """Look a number up in the directory and decide.
+    """Look a number up in the directory and decide, by the clinic's newest policy.
 
     `number` is E.164, or as it came where it cannot be read (then `national` is ''); '' is a
     withheld one. Reads the tables only.
     """
     if not number:
         return Decided("withheld", rule="the number is withheld")
-    rules = session.execute(
-        sa.select(NumberRule.kind, NumberRule.client, NumberRule.made_by, NumberRule.why)
+    rules = _rules(session, clinic_id, number, now)
+    rows = _owner_rows(session, clinic_id, number, national)
+    asked = {rule.client for rule in rules if rule.kind in ("map", "pick")}
+    asked |= {row.external_id for row in rows if row.merged_into}
+    now_are = _follow_merges(session, clinic_id, asked)
+    rulings = [
+        Ruling(
+            rule.kind, rule.made_by, rule.client, now_are.get(rule.client, ""), rule.why, rule.id
+        )
+        for rule in rules
+    ]
+    owners = [_owner(row, now_are, is_exact=row.number == number) for row in rows]
+    decided = decide(rulings, owners)
+    if decided.kind != "several":
+        return decided
+    matching = read_matching(session, clinic_id)
+    if matching.shared == "most_recently_active":
+        owners = _with_activity(session, clinic_id, owners)
+    return decide(rulings, owners, matching, caller_name)
+
+
+def read_matching(session: Session, clinic_id: int) -> Matching:
+    """How the clinic's newest policy has numbers matched."""
+    newest = sa.select(Policy.rules).where(Policy.clinic_id == clinic_id)
+    rules = session.scalars(newest.order_by(Policy.version.desc()).limit(1)).first()
+    return Matching.model_validate((rules or {}).get("matching", {}))
+
+
+def _rules(
+    session: Session, clinic_id: int, number: str, now: datetime
+) -> Sequence[sa.Row[*tuple[Any, ...]]]:
+    return session.execute(
+        sa.select(
+            NumberRule.id, NumberRule.kind, NumberRule.client, NumberRule.made_by, NumberRule.why
+        )
         .where(
             NumberRule.clinic_id == clinic_id,
             NumberRule.number == number,
@@ -101,45 +79,50 @@ def match_number(
         )
         .order_by(NumberRule.made_at.desc(), NumberRule.id.desc())
     ).all()
-    rows = _owner_rows(session, clinic_id, number, national)
-    asked = {rule.client for rule in rules if rule.kind == "map"}
-    asked |= {row.external_id for row in rows if row.merged_into}
-    now_are = _follow_merges(session, clinic_id, asked)
-    return decide(
-        [
-            Ruling(rule.kind, rule.made_by, rule.client, now_are.get(rule.client, ""), rule.why)
-            for rule in rules
-        ],
-        [
-            Owner(
-                row.external_id, now_are.get(row.external_id, row.external_id), row.number == number
-            )
-            for row in rows
-        ],
+
+
+def _owner(row: sa.Row[*tuple[Any, ...]], now_are: Mapping[str, str], *, is_exact: bool) -> Owner:
+    return Owner(
+        client=row.external_id,
+        stands_for=now_are.get(row.external_id, row.external_id),
+        is_exact=is_exact,
+        name=row.name,
+        label=row.label,
+        seniority=row.id,
+        changed_at=row.updated_at,
     )
 
 
-def _among(clients: set[str], what: str) -> Decided:
-    if not clients:
-        return Decided("none", rule="no client has this number")
-    if len(clients) == 1:
-        return Decided("client", min(clients), rule=f"one client has {what}")
-    return Decided(
-        "several",
-        candidates=tuple(sorted(clients)),
-        rule=f"{len(clients)} clients share {what}",
+def _with_activity(session: Session, clinic_id: int, owners: Sequence[Owner]) -> list[Owner]:
+    """The owners with the key of their latest match: who was heard of later has the greater."""
+    clients = sorted({owner.stands_for for owner in owners})
+    query = (
+        sa.select(Match.client, sa.func.max(Match.id))
+        .where(Match.clinic_id == clinic_id, Match.client.in_(clients))
+        .group_by(Match.client)
     )
+    latest = dict(session.execute(query).tuples().all())
+    return [replace(owner, last_active=latest.get(owner.stands_for, 0)) for owner in owners]
 
 
 def _owner_rows(
     session: Session, clinic_id: int, number: str, national: str
-) -> list[sa.Row[str, str | None, str, str]]:
+) -> list[sa.Row[*tuple[Any, ...]]]:
     here = ClientNumber.clinic_id == clinic_id
     either = sa.and_(here, ClientNumber.number == number)
     if national:
         either = sa.or_(either, sa.and_(here, ClientNumber.national == national))
     rows = session.execute(
-        sa.select(Client.external_id, Client.merged_into, ClientNumber.number, ClientNumber.raw)
+        sa.select(
+            Client.id,
+            Client.external_id,
+            Client.name,
+            Client.merged_into,
+            Client.updated_at,
+            ClientNumber.number,
+            ClientNumber.raw,
+            ClientNumber.label,
+        )
         .join(Client, Client.id == ClientNumber.client_id)
         .where(either, sa.or_(Client.deleted_at.is_(None), Client.merged_into.is_not(None)))
     ).all()

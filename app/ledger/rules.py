@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from ..directory.matching import Matching
 from .hours import read_day, read_span
 
 InboundOutcome = Literal["answered", "answered_then_voicemail", "voicemail", "missed", "unknown"]
@@ -193,6 +194,7 @@ class Rules(Section):
     callbacks: Callbacks = Callbacks()
     transcripts: Transcripts = Transcripts()
     strangers: Strangers = Strangers()
+    matching: Matching = Matching()
     ignore: Ignore = Ignore()
     hours: Hours = Hours()
     people: dict[Extension, Short] = {}

@@ -9,7 +9,8 @@ from sqlalchemy.orm import Session
 from ..connectors import CONNECTORS
 from ..db import Database
 from ..directory.lookup import is_being_asked, queue_lookup
-from ..directory.match import Decided, match_number
+from ..directory.match import match_number
+from ..directory.ownership import Decided
 from ..models import Call, Clinic, Event, EventStatus, Line, Match, Policy, SubjectKind
 from ..numbers import NumberKind, read_number
 from ..signals import announce, number_unmatched

@@ -10,7 +10,8 @@ from ringnote.connectors.base import PmsClient
 from ringnote.db import Database
 from ringnote.directory.choices import Chosen, ignore_number, map_number
 from ringnote.directory.clients import store_clients
-from ringnote.directory.match import Decided, match_number
+from ringnote.directory.match import match_number
+from ringnote.directory.ownership import Decided
 from ringnote.errors import InputError
 from ringnote.models import Clinic, Decision, DueMark, NumberRule
 

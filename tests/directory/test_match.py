@@ -10,7 +10,8 @@ from factories import make_clinic
 from ringnote.connectors.base import Phone, PmsClient
 from ringnote.db import Database
 from ringnote.directory.clients import store_clients
-from ringnote.directory.match import Decided, Owner, Ruling, decide, match_number
+from ringnote.directory.match import match_number
+from ringnote.directory.ownership import Decided, Owner, Ruling, decide
 from ringnote.models import Clinic, NumberRule
 
 NOW = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)
