@@ -11,6 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar
 
+from ..errors import RecordRejected
 from ..http import Http
 
 
@@ -110,6 +111,8 @@ class Capabilities:
     delete_task: bool = False
     idempotency_key: bool = False
     find_by_reference: bool = False
+    create_client: bool = False
+    """New clients are taken, and found by their number at once or told apart by their key."""
     max_title: int | None = None
     """Characters; None where no limit is known."""
     max_body: int | None = None
@@ -157,6 +160,10 @@ class Connector(ABC):
     @abstractmethod
     def iter_clients(self, cursor: Mapping[str, str] | None) -> Iterator[ClientPage]:
         """Pages of all clients, or of those changed or deleted since `cursor`."""
+
+    def create_client(self, name: str, number: str, key: str) -> PmsClient:
+        """Add a client with this one number (E.164), once for `key`, where the PMS can."""
+        raise RecordRejected(f"{self.title} takes no new clients from Ringnote")
 
     @abstractmethod
     def create_note(self, note: Note, key: str) -> Written:

@@ -57,6 +57,7 @@ class SandboxConnector(Connector):
         delete_task=True,
         idempotency_key=True,
         find_by_reference=True,
+        create_client=True,
         max_title=200,
         max_body=20_000,
     )
@@ -104,6 +105,16 @@ class SandboxConnector(Connector):
             else:
                 place["cursor"] = more
                 yield ClientPage(clients, {**place, "newest": newest})
+
+    def create_client(self, name: str, number: str, key: str) -> PmsClient:
+        body = {"name": name, "phones": [{"number": number, "label": ""}]}
+        try:
+            made = self._call("POST", "/clients", body, {"Idempotency-Key": key}).json
+        except RecordGone as error:
+            raise RecordRejected(str(error), status=error.status) from None
+        if not _is_record(made):
+            raise OutcomeUnknown(ODD_ANSWER)
+        return _client(made)
 
     def create_note(self, note: Note, key: str) -> Written:
         return self._create("notes", {"client_id": note.client_id, **_note(note)}, key)

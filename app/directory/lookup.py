@@ -5,21 +5,21 @@ settled is not overlooked.
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from ..clock import Clock
-from ..connectors.base import Connector, PmsClient
+from ..connectors.base import Connector, Phone, PmsClient
 from ..db import Database
-from ..errors import ConnectorError, CredentialsRejected, RateLimited, Temporary
+from ..errors import ConnectorError, CredentialsRejected, RateLimited, RecordRejected, Temporary
 from ..models import Clinic, Lookup
 from ..numbers import read_number
 from ..signals import announce, number_unmatched
 from .clients import store_clients
-from .match import match_number
+from .match import match_number, read_matching
 from .waiting import mark_waiting
 
 REMEMBERED_SECONDS = 600.0
@@ -40,6 +40,9 @@ class Asked:
     number: str
     failures: int
     leased_until: datetime
+    creates_as: str | None = None
+    """The name under which a client is to be made if the PMS knows none."""
+    create_key: str = ""
 
 
 def queue_lookup(session: Session, db: Database, clinic_id: int, number: str) -> None:
@@ -73,12 +76,18 @@ def is_being_asked(session: Session, clinic_id: int, number: str) -> bool:
 
 
 def answer_lookup(db: Database, lookup: Asked, connector: Connector | None, clock: Clock) -> None:
-    """Ask the PMS and keep what it says; `connector` is None where the clinic has none in use.
+    """Ask the PMS and keep what it says; where it knows nobody, make the client that is wanted.
 
-    No transaction is open while the PMS is asked. Commits.
+    `connector` is None where the clinic has none in use. No transaction is open while the PMS is
+    asked. Commits.
     """
     try:
         found = _ask(connector, lookup.number)
+        if found or connector is None or not _may_create(lookup, connector):
+            _store(db, lookup, found, "lookup", clock())
+            return
+        lookup = _take_on(db, lookup)
+        _create(db, lookup, connector, clock)
     except CredentialsRejected:
         _postpone(db, lookup, REFUSED_SECONDS, has_failed=False)
     except RateLimited as error:
@@ -86,8 +95,38 @@ def answer_lookup(db: Database, lookup: Asked, connector: Connector | None, cloc
     except ConnectorError as error:
         named = error.retry_after if isinstance(error, Temporary) else None
         _postpone(db, lookup, named or _back_off(lookup.failures), has_failed=True)
+
+
+def _may_create(lookup: Asked, connector: Connector) -> bool:
+    return lookup.creates_as is not None and connector.capabilities.create_client
+
+
+def _take_on(db: Database, lookup: Asked) -> Asked:
+    """Hold it for as long again: the question before may have taken so long that another worker is
+    at it by now, which raises Temporary."""
+    with db.transaction() as session:
+        until = db.present(session) + LEASE
+        if not _finish(session, lookup, due_at=until):
+            raise Temporary("another worker took it on")
+    return replace(lookup, leased_until=until)
+
+
+def _create(db: Database, lookup: Asked, connector: Connector, clock: Clock) -> None:
+    with db.reading() as session:
+        known = match_number(
+            session, lookup.clinic_id, lookup.number, _national(lookup), clock()
+        ).kind
+    if known != "none":
+        _store(db, lookup, [], "lookup", clock())
+        return
+    name, number = str(lookup.creates_as), lookup.number
+    try:
+        made = connector.create_client(name, number, lookup.create_key)
+    except RecordRejected as error:
+        _refuse(db, lookup, str(error), clock())
     else:
-        _store(db, lookup, found, clock())
+        made = replace(made, name=made.name or name, phones=made.phones or (Phone(number),))
+        _store(db, lookup, [made], "created", clock())
 
 
 def _ask(connector: Connector | None, number: str) -> list[PmsClient]:
@@ -114,21 +153,39 @@ def claim_lookup(db: Database, besides: Collection[int] = ()) -> Asked | None:
             return None
         row.due_at = until = db.present(session) + LEASE
         region = session.scalars(sa.select(Clinic.region).where(Clinic.id == row.clinic_id)).one()
-        return Asked(row.clinic_id, region, row.number, row.failures, until)
+        name = None if row.created_client or row.refusal else row.creates_as
+        return Asked(
+            row.clinic_id, region, row.number, row.failures, until, name, row.create_key or ""
+        )
 
 
-def _store(db: Database, lookup: Asked, found: list[PmsClient], now: datetime) -> None:
+def _store(db: Database, lookup: Asked, found: list[PmsClient], source: str, now: datetime) -> None:
+    values: dict[str, object] = {"due_at": None, "answered_at": now, "failures": 0}
+    values["found"] = len(found)
+    if source == "created":
+        values["created_client"] = found[0].id
     with db.transaction() as session:
-        if not _finish(session, lookup, due_at=None, answered_at=now, found=len(found), failures=0):
+        if not _finish(session, lookup, **values):
             return
-        changed = store_clients(session, db, lookup.clinic_id, found, "lookup", now, lookup.region)
-        national = read_number(lookup.number, lookup.region).national
-        decided = match_number(session, lookup.clinic_id, lookup.number, national, now)
-        if decided.kind != "none":
+        changed = store_clients(session, db, lookup.clinic_id, found, source, now, lookup.region)
+        decided = match_number(session, lookup.clinic_id, lookup.number, _national(lookup), now)
+        policy = read_matching(session, lookup.clinic_id)
+        if decided.kind != "none" or policy.unknown != "wait":
             changed = changed | {lookup.number}
-        else:
+        if decided.kind == "none":
             announce(session, number_unmatched, lookup.clinic_id, number=lookup.number, kind="none")
         mark_waiting(session, db, lookup.clinic_id, changed)
+
+
+def _refuse(db: Database, lookup: Asked, reason: str, now: datetime) -> None:
+    """The PMS would not have such a client: a person must say whose the number is."""
+    with db.transaction() as session:
+        if _finish(session, lookup, due_at=None, answered_at=now, found=0, refusal=reason):
+            mark_waiting(session, db, lookup.clinic_id, [lookup.number])
+
+
+def _national(lookup: Asked) -> str:
+    return read_number(lookup.number, lookup.region).national
 
 
 def _postpone(db: Database, lookup: Asked, seconds: float, *, has_failed: bool) -> None:

@@ -18,6 +18,7 @@ from .ownership import Decided, Owner, Ruling, decide
 
 MERGE_STEPS = 10
 """How far a chain of merged clients is followed."""
+Found = sa.Row[*tuple[Any, ...]]
 WRITTEN_ABROAD = ("+", "00", "011")
 
 
@@ -57,6 +58,13 @@ def match_number(
     return decide(rulings, owners, matching, caller_name)
 
 
+def keep_decision(match: Match, decided: Decided, now: datetime) -> None:
+    """Write what was decided into a match, with what decided it."""
+    match.kind, match.client, match.rule = decided.kind, decided.client, decided.rule
+    match.candidates, match.number_rule_id = list(decided.candidates), decided.by_rule
+    match.decided_at = now
+
+
 def read_matching(session: Session, clinic_id: int) -> Matching:
     """How the clinic's newest policy has numbers matched."""
     newest = sa.select(Policy.rules).where(Policy.clinic_id == clinic_id)
@@ -64,9 +72,7 @@ def read_matching(session: Session, clinic_id: int) -> Matching:
     return Matching.model_validate((rules or {}).get("matching", {}))
 
 
-def _rules(
-    session: Session, clinic_id: int, number: str, now: datetime
-) -> Sequence[sa.Row[*tuple[Any, ...]]]:
+def _rules(session: Session, clinic_id: int, number: str, now: datetime) -> Sequence[Found]:
     return session.execute(
         sa.select(
             NumberRule.id, NumberRule.kind, NumberRule.client, NumberRule.made_by, NumberRule.why
@@ -81,7 +87,7 @@ def _rules(
     ).all()
 
 
-def _owner(row: sa.Row[*tuple[Any, ...]], now_are: Mapping[str, str], *, is_exact: bool) -> Owner:
+def _owner(row: Found, now_are: Mapping[str, str], *, is_exact: bool) -> Owner:
     return Owner(
         client=row.external_id,
         stands_for=now_are.get(row.external_id, row.external_id),
@@ -105,9 +111,7 @@ def _with_activity(session: Session, clinic_id: int, owners: Sequence[Owner]) ->
     return [replace(owner, last_active=latest.get(owner.stands_for, 0)) for owner in owners]
 
 
-def _owner_rows(
-    session: Session, clinic_id: int, number: str, national: str
-) -> list[sa.Row[*tuple[Any, ...]]]:
+def _owner_rows(session: Session, clinic_id: int, number: str, national: str) -> list[Found]:
     here = ClientNumber.clinic_id == clinic_id
     either = sa.and_(here, ClientNumber.number == number)
     if national:

@@ -8,10 +8,9 @@ from rapidfuzz import fuzz
 
 CUT_AT = 15
 """Characters that a phone network carries of a name; what is this long may have been cut."""
-NOBODY = frozenset(
-    ("anonymous", "call", "caller", "cell", "cellular", "free", "id", "incoming", "mobile", "name")
-    + ("no", "number", "outgoing", "phone", "private", "restricted", "toll", "unavailable")
-    + ("unknown", "wireless", "withheld")
+NOBODY = re.compile(
+    "anonymous|call|caller|cell|cellular|free|id|incoming|mobile|name|no|number|outgoing|phone"
+    "|private|restricted|toll|unavailable|unknown|wireless|withheld"
 )
 """Words that networks put where there is no name."""
 
@@ -34,7 +33,7 @@ def likeness(caller_name: str, client_name: str) -> int:
 def is_name(caller_name: str) -> bool:
     """Whether what a network shows can be somebody's name: 'WIRELESS CALLER' is not."""
     words = _words(caller_name)
-    return any(word.isalpha() and len(word) > 1 for word in words) and not set(words) <= NOBODY
+    return any(word.isalpha() and len(word) > 1 and not NOBODY.fullmatch(word) for word in words)
 
 
 def rank(caller_name: str, names: Mapping[str, str]) -> list[tuple[str, int]]:

@@ -27,11 +27,11 @@ from .callbacks import join_callback, leave_callback, list_asking
 from .compose import Voice, compose_call, compose_callback
 from .corrections import read_corrections
 from .legs import become_leg, call_legs, read_leg_facts
+from .party import party_of_call
 from .policy import CallWants, decide_call, stranger_record, task_terms
 from .reconcile import Desired, reconcile
 from .rules import Rules, asks_who_answered
 from .subjects import (
-    UNDECIDED,
     get_rules,
     known_kind,
     lines_in_order,
@@ -40,6 +40,7 @@ from .subjects import (
     read_facts,
     read_grounds,
     see_line,
+    written_to,
 )
 
 
@@ -103,16 +104,15 @@ def _write(
     call.policy_version = version
     match = None
     if summary.filtered_by is None:
-        number = (summary.number, summary.number_raw, summary.number_kind)
-        match = match_subject(session, runtime.db, clinic, ("call", call.id), number, now)
+        party = party_of_call(summary)
+        match = match_subject(session, runtime.db, clinic, ("call", call.id), party, now)
     kind = known_kind(session, match) if match else ""
     rule = match.rule if match else ""
     wants = decide_call(rules, summary, kind, rule, clinic.timezone)
     call.filtered_by = wants.filtered_by
-    client = match.client if match and match.kind not in UNDECIDED else ""
-    client = client or stranger_record(rules, "notes", kind)
-    voice = Voice(clinic.timezone, clinic.region)
-    notes = [Desired(EntryKind.NOTE, client, compose_call(summary, voice))] if wants.note else []
+    clients = written_to(match) or [stranger_record(rules, "notes", kind)]
+    content = compose_call(summary, Voice(clinic.timezone, clinic.region))
+    notes = [Desired(EntryKind.NOTE, client, content) for client in clients if wants.note]
     reconcile(session, runtime.db, clinic.id, ("call", call.id), notes, now)
     _call_back(session, runtime, clinic, call, summary, wants, match, rules, now)
 

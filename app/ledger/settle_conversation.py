@@ -10,16 +10,17 @@ from ..models import Clinic, Conversation, EntryKind, SubjectKind, Transcript
 from ..runtime import Runtime
 from ..telephony.conversations import Window, fold_windows
 from .compose import Voice, compose_transcript
+from .party import party_of_window
 from .policy import decide_texts, stranger_record
 from .reconcile import Desired, reconcile
 from .rules import Rules
 from .subjects import (
-    UNDECIDED,
     get_rules,
     known_kind,
     match_subject,
     read_facts,
     read_grounds,
+    written_to,
 )
 
 
@@ -56,18 +57,18 @@ def _write(
     now: datetime,
 ) -> None:
     subject = ("transcript", transcript.id)
-    kind = rule = client = ""
+    kind = rule = ""
+    match = None
     if window.filtered_by is None:
-        number = (window.number, window.number_raw, window.number_kind)
-        match = match_subject(session, runtime.db, clinic, subject, number, now)
+        party = party_of_window(window)
+        match = match_subject(session, runtime.db, clinic, subject, party, now)
         kind, rule = known_kind(session, match), match.rule
-        client = match.client if kind not in UNDECIDED else ""
     filtered = transcript.filtered_by = decide_texts(rules, window, kind, rule)
-    client = client or stranger_record(rules, "transcripts", kind)
+    clients = written_to(match) or [stranger_record(rules, "transcripts", kind)]
     desired = []
     if filtered is None:
         content = compose_transcript(window, Voice(zone, clinic.region))
-        desired = [Desired(EntryKind.TRANSCRIPT, client, content)]
+        desired = [Desired(EntryKind.TRANSCRIPT, client, content) for client in clients]
     reconcile(session, runtime.db, clinic.id, subject, desired, now)
 
 

@@ -6,18 +6,18 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from ..connectors import CONNECTORS
 from ..db import Database
-from ..directory.lookup import is_being_asked, queue_lookup
-from ..directory.match import match_number
+from ..directory.lookup import is_being_asked
+from ..directory.match import keep_decision, match_number, read_matching
 from ..directory.ownership import Decided
 from ..models import Call, Clinic, Event, EventStatus, Line, Match, Policy, SubjectKind
 from ..numbers import NumberKind, read_number
 from ..signals import announce, number_unmatched
 from ..telephony.facts import EventType, Fact, Grounds
 from ..telephony.summaries import summary_from_json
-from .reconcile import find_connection_in_use
+from .party import Party
 from .rules import Rules, read_stored
+from .strangers import decide_stranger, leave_outdated
 
 UNDECIDED = ("none", "several")
 ANSWERED = ("answered", "answered_then_voicemail")
@@ -70,46 +70,49 @@ def match_subject(
     db: Database,
     clinic: Clinic,
     subject: tuple[str, int],
-    number: tuple[str, str, NumberKind],
+    party: Party,
     now: datetime,
 ) -> Match:
     """The subject's match: the one decided before, or one decided now and kept with its rule.
 
-    `number` is E.164 (or ''), the text as it came, and its kind. Does not commit.
+    Does not commit.
     """
+    # A person who decides it meanwhile waits, or is waited for: neither overwrites the other.
     match = session.scalars(
-        sa.select(Match).where(Match.subject_kind == subject[0], Match.subject_id == subject[1])
+        sa.select(Match)
+        .where(Match.subject_kind == subject[0], Match.subject_id == subject[1])
+        .with_for_update()
     ).first()
-    known_as = number[0] or number[1]
-    if match and match.number == known_as and match.kind not in UNDECIDED:
+    known_as = party.known_as
+    has_waited = match is not None and match.number == known_as
+    if match and has_waited and match.kind not in UNDECIDED:
         return match
-    decided = _decide(session, db, clinic, number, now)
+    decided = _decide(session, db, clinic, party, now)
+    if has_waited:
+        decided = leave_outdated(decided, party.at, now, read_matching(session, clinic.id))
     if match is None or (match.number, match.kind) != (known_as, decided.kind):
         _announce(session, clinic.id, known_as, decided.kind)
     if match is None:
         match = Match(clinic_id=clinic.id, subject_kind=subject[0], subject_id=subject[1])
         session.add(match)
-    match.number, match.kind, match.client = known_as, decided.kind, decided.client
-    match.candidates, match.rule = list(decided.candidates), decided.rule
-    match.decided_at = now
+    match.number = known_as
+    keep_decision(match, decided, now)
     session.flush()
     return match
 
 
-def _decide(
-    session: Session,
-    db: Database,
-    clinic: Clinic,
-    number: tuple[str, str, NumberKind],
-    now: datetime,
-) -> Decided:
-    e164, raw, kind = number
-    if kind is NumberKind.WITHHELD:
+def written_to(match: Match | None) -> list[str]:
+    """The clients whose records it is noted on; none while it waits for one."""
+    return [match.client, *match.candidates] if match and match.kind == "client" else []
+
+
+def _decide(session: Session, db: Database, clinic: Clinic, party: Party, now: datetime) -> Decided:
+    if party.kind is NumberKind.WITHHELD:
         return Decided(kind="withheld", rule="the number was withheld")
-    national = read_number(e164, clinic.region).national if e164 else ""
-    decided = match_number(session, clinic.id, e164 or raw, national, now)
-    if decided.kind == "none" and e164 and _can_ask(session, clinic.id):
-        queue_lookup(session, db, clinic.id, e164)
+    national = read_number(party.number, clinic.region).national if party.number else ""
+    decided = match_number(session, clinic.id, party.known_as, national, now, party.name)
+    if decided.kind == "none":
+        return decide_stranger(session, db, clinic, party, decided)
     return decided
 
 
@@ -123,15 +126,6 @@ def _announce(session: Session, clinic_id: int, number: str, kind: str) -> None:
     # While the PMS is being asked, it is for its answer to tell.
     if kind == "several" or (kind == "none" and not is_being_asked(session, clinic_id, number)):
         announce(session, number_unmatched, clinic_id, number=number, kind=kind)
-
-
-def _can_ask(session: Session, clinic_id: int) -> bool:
-    connection = find_connection_in_use(session, clinic_id)
-    return connection is not None and (
-        CONNECTORS[connection.connector].capabilities.search_by_phone
-        if connection.connector in CONNECTORS
-        else False
-    )
 
 
 def get_rules(session: Session, clinic_id: int, version: int | None) -> tuple[int, Rules]:

@@ -21,7 +21,7 @@ class Client(Base):
     patients: Mapped[list[str]] = mapped_column(JSON, default=list)
     """The client's animals, by name."""
     source: Mapped[str]
-    """'import', 'sync' or 'lookup'."""
+    """'import', 'sync', 'lookup', or 'created' of a caller whom nobody knew."""
     updated_at: Mapped[datetime]
     deleted_at: Mapped[datetime | None]
     merged_into: Mapped[str | None]
@@ -58,9 +58,9 @@ class NumberRule(Base):
     clinic_id: Mapped[Ref] = mapped_column(sa.ForeignKey("ringnote_clinic.id", ondelete="CASCADE"))
     number: Mapped[str]
     kind: Mapped[str]
-    """'map', 'not' or 'ignore'."""
+    """'map', 'not', 'ignore', or 'pick': one of several, for what waited at the time."""
     client: Mapped[str] = mapped_column(default="")
-    """The PMS's id of the client, for 'map' and 'not'."""
+    """The PMS's id of the client, but for 'ignore'."""
     why: Mapped[str] = mapped_column(default="")
     made_by: Mapped[str]
     made_at: Mapped[datetime]
@@ -83,6 +83,14 @@ class Lookup(Base):
     answered_at: Mapped[datetime | None]
     found: Mapped[int | None]
     failures: Mapped[int] = mapped_column(default=0)
+    creates_as: Mapped[str | None]
+    """The name under which a client is to be created where the PMS knows none; None: not at all."""
+    create_key: Mapped[str | None]
+    """The idempotency key of that, for all its tries."""
+    created_client: Mapped[str | None]
+    """The PMS's id of the client that came of it: none is created again for this number."""
+    refusal: Mapped[str | None]
+    """Why the PMS would not have such a client."""
 
 
 class Match(Base):
@@ -92,6 +100,7 @@ class Match(Base):
     __table_args__ = (
         sa.UniqueConstraint("subject_kind", "subject_id"),
         sa.Index(None, "clinic_id", "number"),
+        sa.Index(None, "clinic_id", "client", "id"),
     )
 
     id: Mapped[Key]
@@ -105,9 +114,12 @@ class Match(Base):
     client: Mapped[str] = mapped_column(default="")
     """The PMS's id of the client, where `kind` is 'client'."""
     candidates: Mapped[list[str]] = mapped_column(JSON, default=list)
-    """The PMS's ids, where `kind` is 'several'."""
+    """The PMS's ids of those to choose among where `kind` is 'several'; where it is 'client', of
+    the others whose notes it is written to as well."""
     rule: Mapped[str]
     """What decided, in words."""
+    number_rule_id: Mapped[Ref | None]
+    """What a person said of the number, where that decided."""
     decided_at: Mapped[datetime]
 
 
