@@ -1,17 +1,35 @@
 """`ringnote numbers`: what waits for a match, and what people say a number is."""
 
-import getpass
+from collections.abc import Callable
 from typing import Any
 
 import click
+from sqlalchemy.orm import Session
 
-from ..directory.choices import Chosen, ignore_number, map_number
+from ..directory.choices import (
+    Chosen,
+    deny_client,
+    forget_number,
+    ignore_number,
+    map_number,
+    pick_client,
+)
+from ..directory.rulings import list_rules
 from ..directory.waiting import list_unmatched
 from ..runtime import Runtime
-from .context import get_clinic, pass_runtime
-from .output import emit, json_option, print_table
+from .context import get_clinic, pass_runtime, who
+from .output import emit, json_option, local, print_table
 
 why_option = click.option("--why", default="", help="A remark, kept with the decision.")
+move_option = click.option(
+    "--move", is_flag=True, help="Also move what was written to others because of this number."
+)
+RULES = {
+    "map": "is the client's",
+    "not": "is not the client's",
+    "ignore": "is ignored",
+    "pick": "was the client's last time",
+}
 
 
 @click.group()
@@ -34,23 +52,69 @@ def unmatched(runtime: Runtime, clinic: str, as_json: bool) -> None:
 @click.argument("clinic")
 @click.argument("number")
 @click.argument("client")
+@move_option
 @why_option
 @json_option
 @pass_runtime
-def map_(runtime: Runtime, clinic: str, number: str, client: str, why: str, as_json: bool) -> None:
+def map_(
+    runtime: Runtime, clinic: str, number: str, client: str, move: bool, why: str, as_json: bool
+) -> None:
     """Say that NUMBER (in any format) is CLIENT's, the PMS's own id; what waited is written."""
-    with runtime.db.transaction() as session:
-        chosen = map_number(
-            session,
-            runtime.db,
-            get_clinic(session, clinic).id,
-            number,
-            client,
-            _who(),
-            why,
-            runtime.clock(),
-        )
+
+    def act(session: Session, clinic_id: int) -> Chosen:
+        db, now = runtime.db, runtime.clock()
+        return map_number(session, db, clinic_id, number, client, who(), why, now, move=move)
+
+    chosen = _decide(runtime, clinic, act)
     _tell(chosen, "map", f"{chosen.number} is now {chosen.client}'s", as_json)
+
+
+@numbers.command()
+@click.argument("clinic")
+@click.argument("number")
+@click.argument("client")
+@click.option("--call", "call_uuid", default="", help="Only this call, decided already or not.")
+@why_option
+@json_option
+@pass_runtime
+def pick(
+    runtime: Runtime, clinic: str, number: str, client: str, call_uuid: str, why: str, as_json: bool
+) -> None:
+    """Say that this time it was CLIENT who used NUMBER, which several share.
+
+    It is remembered for the next call, for as long as the clinic's policy says; once people picked
+    now the one client, now another, each call waits for a person again.
+    """
+
+    def act(session: Session, clinic_id: int) -> Chosen:
+        db, now = runtime.db, runtime.clock()
+        return pick_client(
+            session, db, clinic_id, number, client, who(), why, now, call_uuid=call_uuid
+        )
+
+    chosen = _decide(runtime, clinic, act)
+    _tell(chosen, "pick", f"It was {chosen.client} who used {chosen.number}", as_json)
+
+
+@numbers.command("not")
+@click.argument("clinic")
+@click.argument("number")
+@click.argument("client")
+@move_option
+@why_option
+@json_option
+@pass_runtime
+def not_(
+    runtime: Runtime, clinic: str, number: str, client: str, move: bool, why: str, as_json: bool
+) -> None:
+    """Say that NUMBER is not CLIENT's, whatever the PMS has."""
+
+    def act(session: Session, clinic_id: int) -> Chosen:
+        db, now = runtime.db, runtime.clock()
+        return deny_client(session, db, clinic_id, number, client, who(), why, now, move=move)
+
+    chosen = _decide(runtime, clinic, act)
+    _tell(chosen, "not", f"{chosen.number} is not {chosen.client}'s", as_json)
 
 
 @numbers.command()
@@ -61,17 +125,69 @@ def map_(runtime: Runtime, clinic: str, number: str, client: str, why: str, as_j
 @pass_runtime
 def ignore(runtime: Runtime, clinic: str, number: str, why: str, as_json: bool) -> None:
     """Write nothing for NUMBER from now on: a supplier, spam, staff."""
-    with runtime.db.transaction() as session:
-        chosen = ignore_number(
-            session,
-            runtime.db,
-            get_clinic(session, clinic).id,
-            number,
-            _who(),
-            why,
-            runtime.clock(),
-        )
+
+    def act(session: Session, clinic_id: int) -> Chosen:
+        now = runtime.clock()
+        return ignore_number(session, runtime.db, clinic_id, number, who(), why, now)
+
+    chosen = _decide(runtime, clinic, act)
     _tell(chosen, "ignore", f"{chosen.number} is now ignored", as_json)
+
+
+@numbers.command()
+@click.argument("clinic")
+@click.argument("number")
+@click.option("--client", default="", help="Only what was said of this client.")
+@why_option
+@json_option
+@pass_runtime
+def forget(
+    runtime: Runtime, clinic: str, number: str, client: str, why: str, as_json: bool
+) -> None:
+    """Take back what was said of NUMBER; what was decided by it is decided anew, and moved."""
+    _forget(runtime, clinic, number, client, "", why, as_json)
+
+
+@numbers.command()
+@click.argument("clinic")
+@click.argument("number")
+@why_option
+@json_option
+@pass_runtime
+def unmap(runtime: Runtime, clinic: str, number: str, why: str, as_json: bool) -> None:
+    """Take back that NUMBER was mapped to a client; what was written by that is moved."""
+    _forget(runtime, clinic, number, "", "map", why, as_json)
+
+
+@numbers.command()
+@click.argument("clinic")
+@json_option
+@pass_runtime
+def rules(runtime: Runtime, clinic: str, as_json: bool) -> None:
+    """List what people said of numbers, with who, when and why, and until when it holds."""
+    with runtime.db.reading() as session:
+        known = get_clinic(session, clinic)
+        zone = known.timezone
+        said = list_rules(session, known.id, runtime.clock())
+    emit(said, as_json, lambda: _show_rules(said, zone))
+
+
+def _decide(runtime: Runtime, clinic: str, act: Callable[[Session, int], Chosen]) -> Chosen:
+    with runtime.db.transaction() as session:
+        return act(session, get_clinic(session, clinic).id)
+
+
+def _forget(
+    runtime: Runtime, clinic: str, number: str, client: str, kind: str, why: str, as_json: bool
+) -> None:
+    def act(session: Session, clinic_id: int) -> Chosen:
+        db, now = runtime.db, runtime.clock()
+        return forget_number(
+            session, db, clinic_id, number, who(), why, now, client=client, kind=kind
+        )
+
+    chosen = _decide(runtime, clinic, act)
+    _tell(chosen, "forget", f"What was said of {chosen.number} is taken back", as_json)
 
 
 def _tell(chosen: Chosen, kind: str, done: str, as_json: bool) -> None:
@@ -80,19 +196,27 @@ def _tell(chosen: Chosen, kind: str, done: str, as_json: bool) -> None:
         "kind": kind,
         "client": chosen.client,
         "now_due": chosen.now_due,
+        "moved": chosen.moved,
+        "frozen": chosen.frozen,
+        "expires_at": chosen.expires_at,
     }
-    waited = f"; {chosen.now_due} calls and conversations that waited are due now"
-    emit(value, as_json, lambda: click.echo(f"{done}{waited if chosen.now_due else ''}."))
+    parts = [
+        (chosen.now_due, "calls and conversations that waited are due now"),
+        (chosen.moved, "that were decided before are moved"),
+        (chosen.frozen, "stay as they are, since their webhooks were purged"),
+    ]
+    said = "".join(f"; {count} {words}" for count, words in parts if count)
+    emit(value, as_json, lambda: click.echo(f"{done}{said}."))
 
 
 def _show_waiting(waiting: list[dict[str, Any]]) -> None:
     print_table(
-        ["Number", "Shown as", "Why", "Calls", "Texts", "Last", "Clients"],
+        ["Number", "Shown as", "Why", "Calls", "Texts", "Last", "Clients, the likeliest first"],
         [
             (
                 each["number"],
                 each["caller_name"],
-                "no client has it" if each["kind"] == "none" else "several clients share it",
+                each["rule"],
                 each["calls"],
                 each["texts"],
                 each["last_at"],
@@ -104,8 +228,20 @@ def _show_waiting(waiting: list[dict[str, Any]]) -> None:
     )
 
 
-def _who() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "command line"
+def _show_rules(said: list[dict[str, Any]], zone: str) -> None:
+    print_table(
+        ["Number", "What was said", "Client", "By", "Why", "At", "Until"],
+        [
+            (
+                each["number"],
+                RULES[each["kind"]],
+                f"{each['client']} {each['name']}".strip(),
+                each["by"],
+                each["why"],
+                local(each["at"], zone),
+                local(each["expires_at"], zone) if each["expires_at"] else "taken back",
+            )
+            for each in said
+        ],
+        empty="Nothing was said of any number.",
+    )

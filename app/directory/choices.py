@@ -4,25 +4,32 @@ Called by the commands and the console.
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from ..db import Database
 from ..errors import InputError
-from ..models import Client, Clinic, Decision, Match, NumberRule
-from ..numbers import NumberKind, read_number
-from .waiting import mark_waiting
+from ..models import Call, Clinic, Match, NumberRule
+from .match import read_matching
+from .moving import Moved, Said, Subject, decide_anew, keep_decisions, read_subjects
+from .ownership import Decided
+from .rulings import is_in_force, keep_rule, note_decision, read_key, require_client
+from .waiting import WAITING, mark_waiting
 
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """What was kept: the number as Ringnote reads it, and how much that waited is now due."""
+    """What was kept: the number as Ringnote reads it, how much that waited is now due, and how much
+    that was written elsewhere is moved, or cannot be any more."""
 
     number: str
     client: str
-    now_due: int
+    now_due: int = 0
+    moved: int = 0
+    frozen: int = 0
+    expires_at: datetime | None = None
 
 
 def map_number(
@@ -36,16 +43,23 @@ def map_number(
     now: datetime,
     *,
     must_exist: bool = True,
+    move: bool = False,
 ) -> Chosen:
     """Say that `number` (in any format) is this client's; replaces what was said of it before.
 
-    Raises InputError if it is no number, or, with `must_exist`, if the directory does not know the
+    With `move`, what was written to others because of this number is moved to the client. Raises
+    InputError if it is no number, or, with `must_exist`, if the directory does not know the
     client. Does not commit.
     """
     key = read_key(session, clinic_id, number)
     if must_exist:
-        _require_client(session, clinic_id, client_external_id)
-    return _keep(session, db, clinic_id, key, "map", client_external_id, by, why, now)
+        require_client(session, clinic_id, client_external_id)
+    said = Said(by, why, now)
+    keep_rule(session, clinic_id, key, "map", client_external_id, said)
+    moved = Moved()
+    if move:
+        moved = _decide_anew(session, db, clinic_id, said, Match.number == key, _is_decided())
+    return _chosen(session, db, clinic_id, key, client_external_id, moved)
 
 
 def ignore_number(
@@ -56,90 +70,139 @@ def ignore_number(
     Raises InputError if it is no number. Does not commit.
     """
     key = read_key(session, clinic_id, number)
-    return _keep(session, db, clinic_id, key, "ignore", "", by, why, now)
+    keep_rule(session, clinic_id, key, "ignore", "", Said(by, why, now))
+    return _chosen(session, db, clinic_id, key, "", Moved())
 
 
-def read_key(session: Session, clinic_id: int, number: str) -> str:
-    """What a number in any format is filed under: E.164, else as the phone system sent it.
-
-    Raises InputError if it is neither a number nor anything that waits.
-    """
-    region = session.scalars(sa.select(Clinic.region).where(Clinic.id == clinic_id)).one()
-    read = read_number(number, region)
-    if read.kind is NumberKind.PHONE:
-        return read.e164
-    if read.kind is NumberKind.WITHHELD:
-        raise InputError("A withheld number is nobody's in particular: it can't be filed.")
-    key = number.strip()
-    waits = sa.select(Match.id).where(Match.clinic_id == clinic_id, Match.number == key).limit(1)
-    if read.kind is NumberKind.UNREADABLE and session.scalars(waits).first() is None:
-        raise InputError(
-            f"That is no phone number of the region {region}; write it as people do there,"
-            " or with + and the country code."
-        )
-    return key
-
-
-def _require_client(session: Session, clinic_id: int, external_id: str) -> None:
-    client = session.scalars(
-        sa.select(Client).where(Client.clinic_id == clinic_id, Client.external_id == external_id)
-    ).first()
-    if client is None:
-        raise InputError(
-            f"The directory knows no client {external_id!r}; CLIENT is the PMS's own id."
-            " Import or sync the clients first, or find the id with: ringnote clients find"
-        )
-    if client.deleted_at is not None and not client.merged_into:
-        raise InputError(f"The client {external_id!r} was deleted in the PMS.")
-
-
-def _keep(
+def deny_client(
     session: Session,
     db: Database,
     clinic_id: int,
     number: str,
-    kind: str,
     client: str,
     by: str,
     why: str,
     now: datetime,
+    *,
+    move: bool = False,
 ) -> Chosen:
-    outdated = sa.or_(
-        NumberRule.kind.in_(("map", "ignore")),
-        sa.and_(NumberRule.kind == "not", NumberRule.client == client),
-    )
-    session.execute(
+    """Say that `number` is not this client's, whatever the PMS has.
+
+    With `move`, what was written to the client because of this number goes where it belongs now.
+    Raises InputError if it is no number or no client. Does not commit.
+    """
+    key = read_key(session, clinic_id, number)
+    require_client(session, clinic_id, client)
+    said = Said(by, why, now)
+    keep_rule(session, clinic_id, key, "not", client, said)
+    moved = Moved()
+    if move:
+        theirs = [Match.number == key, _is_decided()]
+        moved = _decide_anew(session, db, clinic_id, said, *theirs)
+    return _chosen(session, db, clinic_id, key, client, moved)
+
+
+def pick_client(
+    session: Session,
+    db: Database,
+    clinic_id: int,
+    number: str,
+    client: str,
+    by: str,
+    why: str,
+    now: datetime,
+    *,
+    call_uuid: str = "",
+) -> Chosen:
+    """Say who it was this time: of what waits on `number`, or of this one call, decided or not.
+
+    It is remembered for the next call for as long as the policy says, unless picks differ. Raises
+    InputError if it is no number or no client, or if there is nothing to decide. No commit.
+    """
+    key = read_key(session, clinic_id, number)
+    require_client(session, clinic_id, client)
+    said = Said(by, why, now)
+    subjects = read_subjects(session, clinic_id, Match.number == key, _waits_or_is(call_uuid))
+    if not subjects:
+        raise InputError(
+            f"No call {call_uuid!r} is of that number."
+            if call_uuid
+            else "Nothing waits on that number; to say of one call who it was, name it as well."
+        )
+    days = read_matching(session, clinic_id).remember_days
+    expires_at = now + timedelta(days=days)
+    waited = sum(each.match.kind in WAITING for each in subjects if not each.is_frozen)
+    rule = keep_rule(session, clinic_id, key, "pick", client, said, expires_at)
+    words = f"picked by {by}: {why}" if why else f"picked by {by}"
+    decided = Decided("client", client, rule=words, by_rule=rule.id)
+    decisions: list[tuple[Subject, Decided]] = [(each, decided) for each in subjects]
+    moved = keep_decisions(session, db, clinic_id, decisions, "pick", said)
+    return Chosen(key, client, waited, moved.moved - waited, moved.frozen, expires_at)
+
+
+def forget_number(
+    session: Session,
+    db: Database,
+    clinic_id: int,
+    number: str,
+    by: str,
+    why: str,
+    now: datetime,
+    *,
+    client: str = "",
+    kind: str = "",
+) -> Chosen:
+    """Take back what was said of `number`: all of it, or only that of a client or of a kind.
+
+    What was decided by it is decided anew, so that what was written moves. Raises InputError if
+    nothing such was said. Does not commit.
+    """
+    key = read_key(session, clinic_id, number)
+    said = Said(by, why, now)
+    conditions = [NumberRule.clinic_id == clinic_id, NumberRule.number == key]
+    conditions += [NumberRule.client == client] if client else []
+    conditions += [NumberRule.kind == kind] if kind else []
+    revoked = session.scalars(
         sa.update(NumberRule)
-        .where(
-            NumberRule.clinic_id == clinic_id,
-            NumberRule.number == number,
-            NumberRule.revoked_at.is_(None),
-            outdated,
-        )
+        .where(*conditions, is_in_force(now))
         .values(revoked_at=now)
-    )
-    session.add(
-        NumberRule(
-            clinic_id=clinic_id,
-            number=number,
-            kind=kind,
-            client=client,
-            why=why,
-            made_by=by,
-            made_at=now,
+        .returning(NumberRule.id)
+        .execution_options(synchronize_session=False)
+    ).all()
+    if not revoked:
+        raise InputError(
+            f"Nothing such was said of {key}; to see what was: ringnote numbers rules CLINIC"
         )
-    )
-    session.add(
-        Decision(
-            clinic_id=clinic_id,
-            subject_kind="number",
-            subject_key=number,
-            kind=kind,
-            value={"client": client} if client else {},
-            made_at=now,
-            made_by=by,
-            why=why,
-        )
-    )
-    session.flush()
-    return Chosen(number, client, mark_waiting(session, db, clinic_id, [number]))
+    note_decision(session, clinic_id, key, "forget", client, said)
+    moved = _decide_anew(session, db, clinic_id, said, Match.number_rule_id.in_(revoked))
+    return _chosen(session, db, clinic_id, key, client, moved)
+
+
+def _is_decided() -> sa.ColumnElement[bool]:
+    return Match.kind == "client"
+
+
+def _waits_or_is(call_uuid: str) -> sa.ColumnElement[bool]:
+    if not call_uuid:
+        return Match.kind.in_(WAITING)
+    calls = sa.select(Call.id).where(Call.call_uuid == call_uuid)
+    return sa.and_(Match.subject_kind == "call", Match.subject_id.in_(calls))
+
+
+def _decide_anew(
+    session: Session,
+    db: Database,
+    clinic_id: int,
+    said: Said,
+    *conditions: sa.ColumnElement[bool],
+) -> Moved:
+    clinic = session.get_one(Clinic, clinic_id)
+    subjects = read_subjects(session, clinic_id, *conditions)
+    return decide_anew(session, db, clinic, subjects, said)
+
+
+def _chosen(
+    session: Session, db: Database, clinic_id: int, key: str, client: str, moved: Moved
+) -> Chosen:
+    now_due = mark_waiting(session, db, clinic_id, [key])
+    return Chosen(key, client, now_due, moved.moved, moved.frozen)

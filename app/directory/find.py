@@ -8,8 +8,8 @@ from sqlalchemy.orm import Session
 
 from ..models import Client, ClientNumber, Clinic
 from ..numbers import read_number
-from .choices import read_key
 from .match import match_number
+from .rulings import read_key
 
 
 def find_number(session: Session, clinic: Clinic, number: str, now: datetime) -> dict[str, Any]:

@@ -10,9 +10,10 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from ..db import Database
-from ..models import Call, Client, Conversation, Match, SubjectKind, Transcript
+from ..models import Call, Conversation, Match, SubjectKind, Transcript
 from ..telephony.marks import mark_due
 from .bulk import among, portions
+from .suggestions import suggest
 
 WAITING = ("none", "several")
 
@@ -36,8 +37,9 @@ def mark_waiting(
 def list_unmatched(session: Session, clinic_id: int) -> list[dict[str, Any]]:
     """The numbers on which something waits, the latest first.
 
-    Each is `number`, `kind` ('none' or 'several'), `candidates` (`id` and `name` each), `calls` and
-    `texts` that wait, `first_at`, `last_at`, and `caller_name`, the latest one shown, as a hint.
+    Each is `number`, `kind` ('none' or 'several'), `rule` (why, in words), `candidates` as
+    `suggest` has them, `calls` and `texts` that wait, `first_at`, `last_at`, and `caller_name`,
+    the latest one shown, as a hint.
     """
     found: dict[str, dict[str, Any]] = {}
     for row in session.execute(_waiting_rows(clinic_id)):
@@ -46,6 +48,7 @@ def list_unmatched(session: Session, clinic_id: int) -> list[dict[str, Any]]:
             {
                 "number": row.number,
                 "kind": row.kind,
+                "rule": row.rule,
                 "candidates": list(row.candidates),
                 "calls": 0,
                 "texts": 0,
@@ -57,16 +60,13 @@ def list_unmatched(session: Session, clinic_id: int) -> list[dict[str, Any]]:
         known["calls" if row.subject_kind == "call" else "texts"] += 1
         known["last_at"] = row.at
         # A later decision knows more of the directory than an earlier one.
-        known["kind"], known["candidates"] = row.kind, list(row.candidates)
+        known |= {"kind": row.kind, "rule": row.rule, "candidates": list(row.candidates)}
         known["caller_name"] = (row.summary or {}).get("caller_name") or known["caller_name"]
-    names = _names(
-        session, clinic_id, {client for item in found.values() for client in item["candidates"]}
-    )
-    for item in found.values():
-        item["candidates"] = [
-            {"id": client, "name": names.get(client, "")} for client in item["candidates"]
-        ]
-    return sorted(found.values(), key=lambda item: item["last_at"], reverse=True)
+    waiting = sorted(found.values(), key=lambda item: item["last_at"], reverse=True)
+    suggested = suggest(session, clinic_id, waiting)
+    for item in waiting:
+        item["candidates"] = suggested[item["number"]]
+    return waiting
 
 
 def _waiting_subjects(
@@ -99,6 +99,7 @@ def _waiting_rows(clinic_id: int) -> sa.Select[*tuple[Any, ...]]:
             Match.number,
             Match.kind,
             Match.candidates,
+            Match.rule,
             Match.subject_kind,
             at.label("at"),
             Call.summary,
@@ -111,15 +112,3 @@ def _waiting_rows(clinic_id: int) -> sa.Select[*tuple[Any, ...]]:
         .where(Match.clinic_id == clinic_id, Match.kind.in_(WAITING), at.is_not(None))
         .order_by(at, Match.id)
     )
-
-
-def _names(session: Session, clinic_id: int, clients: set[str]) -> dict[str, str]:
-    return {
-        row.external_id: row.name
-        for some in portions(clients)
-        for row in session.execute(
-            sa.select(Client.external_id, Client.name).where(
-                Client.clinic_id == clinic_id, among(session, Client.external_id, some)
-            )
-        )
-    }

@@ -12,7 +12,6 @@ from ..models import (
     Callback,
     CallbackState,
     Clinic,
-    Entry,
     EntryKind,
     Match,
     SubjectKind,
@@ -137,11 +136,12 @@ def _call_back(
     if callback is None or callback.state is CallbackState.DONE:
         return
     session.flush()
-    asking = session.scalars(sa.select(Call).where(Call.id.in_(list_asking(session, callback.id))))
-    summaries = [summary_from_json(each.summary) for each in asking]
+    asking = sa.select(Call).where(Call.id.in_(list_asking(session, callback.id)))
+    calls = session.scalars(asking).all()
+    summaries = [summary_from_json(each.summary) for each in calls]
     desired = []
     if summaries and callback.closed_at is None:
-        client = (match.client if match else "") or _task_client(session, callback.id)
+        client = _task_client(session, [each.id for each in calls])
         kind = known_kind(session, match) if match else ""
         client = client or stranger_record(rules, "callbacks", kind)
         answered_by = (
@@ -156,10 +156,13 @@ def _call_back(
     reconcile(session, runtime.db, clinic.id, ("callback", callback.id), desired, now)
 
 
-def _task_client(session: Session, callback_id: int) -> str:
-    # A number that came to be shared since must not tear the task from the client it stands at.
-    query = sa.select(Entry.client).where(
-        Entry.subject_kind == "callback", Entry.subject_id == callback_id, Entry.is_wanted
+def _task_client(session: Session, asking: Sequence[int]) -> str:
+    # Of all that ask, so that a number that came to be shared since does not tear the task from
+    # the client it stands at, and what a person decides otherwise moves it.
+    query = (
+        sa.select(Match.client)
+        .where(Match.subject_kind == "call", Match.subject_id.in_(asking), Match.client != "")
+        .order_by(Match.decided_at.desc(), Match.id.desc())
     )
     return session.scalars(query).first() or ""
 

@@ -34,7 +34,14 @@ def test_what_waits_is_listed_as_one_array(runtime: Runtime, clinic: Clinic) -> 
 
     (listed,) = json.loads(result.stdout)
     assert (listed["number"], listed["kind"], listed["calls"]) == (ONE, "several", 1)
-    assert listed["candidates"] == [{"id": "a", "name": "Jane Doe"}]
+    assert listed["candidates"] == [
+        {
+            "id": "a",
+            "name": "Jane Doe",
+            "likeness": 100,
+            "why": "has this number and has the name that was shown",
+        }
+    ]
     assert datetime.fromisoformat(listed["last_at"]).tzinfo is not None
 
 
@@ -51,7 +58,7 @@ def test_what_waits_is_shown_as_a_table(runtime: Runtime, clinic: Clinic) -> Non
     shown = run(runtime, "unmatched", "Elm Street Vets").stdout
 
     assert ONE in shown
-    assert "no client has it" in shown
+    assert "no client has this number" in shown
 
 
 def test_a_number_in_any_format_is_mapped(runtime: Runtime, clinic: Clinic) -> None:
@@ -67,6 +74,9 @@ def test_a_number_in_any_format_is_mapped(runtime: Runtime, clinic: Clinic) -> N
         "kind": "map",
         "client": "a",
         "now_due": 1,
+        "moved": 0,
+        "frozen": 0,
+        "expires_at": None,
     }
     with runtime.db.reading() as session:
         assert session.scalars(sa.select(DueMark.subject_key)).all() == [call.call_uuid]

@@ -87,9 +87,15 @@ def test_unmatched_numbers_are_listed_once_the_latest_first(db: Database, clinic
     with db.reading() as session:
         shared, alone = list_unmatched(session, clinic.id)
 
-    assert (alone["number"], alone["kind"], alone["candidates"]) == (ONE, "none", [])
+    assert (alone["number"], alone["kind"]) == (ONE, "none")
+    assert [(each["id"], each["why"]) for each in alone["candidates"]] == [
+        ("a", "has the name that was shown")
+    ]
     assert (alone["calls"], alone["texts"], alone["caller_name"]) == (2, 1, "DOE JANE")
     assert alone["first_at"] == first.started_at
     assert alone["last_at"] > last.started_at
     assert (shared["number"], shared["kind"]) == (TWO, "several")
-    assert shared["candidates"] == [{"id": "a", "name": "Jane Doe"}, {"id": "z", "name": ""}]
+    assert [(each["id"], each["name"], each["why"]) for each in shared["candidates"]] == [
+        ("a", "Jane Doe", "has this number and has the name that was shown"),
+        ("z", "", "has this number"),
+    ]

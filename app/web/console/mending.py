@@ -3,11 +3,21 @@
 Each is the act that the command of the same name does, under the name of who is signed in.
 """
 
+from collections.abc import Callable
+
 from flask import abort, current_app, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from sqlalchemy.orm import Session
 
+from ...db import Database
 from ...delivery.outbox import retry_entries
-from ...directory.choices import ignore_number, map_number
+from ...directory.choices import (
+    deny_client,
+    forget_number,
+    ignore_number,
+    map_number,
+    pick_client,
+)
 from ...errors import InputError
 from ...ledger.corrections import correct_call
 from ...models import Entry, Role
@@ -38,29 +48,65 @@ def correct() -> ResponseReturnValue:
 @console.post("/unmatched/map")
 @needs(Role.OPERATOR)
 def map_() -> ResponseReturnValue:
-    """Say whose a number is; what waited is written."""
-    runtime, clinic_id = _runtime(), _clinic_id()
-    number, client = request.form.get("number", ""), request.form.get("client", "").strip()
-    if not client:
-        raise InputError("Say which client it is: the PMS's own id.")
-    with runtime.db.transaction() as session:
-        now = runtime.clock()
-        map_number(session, runtime.db, clinic_id, number, client, who().name, _why(), now)
-    runtime.waker.notify()
-    return redirect(url_for(".unmatched", done="mapped"))
+    """Say whose a number is; what waited is written, and what was elsewhere moved if asked."""
+    move = bool(request.form.get("move"))
+    client = _client()
+
+    def act(session: Session, db: Database, clinic_id: int, number: str) -> object:
+        by, why, now = who().name, _why(), _runtime().clock()
+        return map_number(session, db, clinic_id, number, client, by, why, now, move=move)
+
+    return _decide(act, "moved" if move else "mapped")
+
+
+@console.post("/unmatched/pick")
+@needs(Role.OPERATOR)
+def pick() -> ResponseReturnValue:
+    """Say who it was this time, of those who share a number; or of one call alone."""
+    client, uuid = _client(), request.form.get("uuid", "")
+
+    def act(session: Session, db: Database, clinic_id: int, number: str) -> object:
+        by, why, now = who().name, _why(), _runtime().clock()
+        return pick_client(session, db, clinic_id, number, client, by, why, now, call_uuid=uuid)
+
+    return _decide(act, "picked")
+
+
+@console.post("/unmatched/not")
+@needs(Role.OPERATOR)
+def deny() -> ResponseReturnValue:
+    """Say that a number is not this client's; what was written to them is moved."""
+    client = _client()
+
+    def act(session: Session, db: Database, clinic_id: int, number: str) -> object:
+        by, why, now = who().name, _why(), _runtime().clock()
+        return deny_client(session, db, clinic_id, number, client, by, why, now, move=True)
+
+    return _decide(act, "denied")
 
 
 @console.post("/unmatched/ignore")
 @needs(Role.OPERATOR)
 def ignore() -> ResponseReturnValue:
     """Say that nothing is to be written of a number."""
-    runtime, clinic_id = _runtime(), _clinic_id()
-    number = request.form.get("number", "")
-    with runtime.db.transaction() as session:
-        now = runtime.clock()
-        ignore_number(session, runtime.db, clinic_id, number, who().name, _why(), now)
-    runtime.waker.notify()
-    return redirect(url_for(".unmatched", done="ignored"))
+
+    def act(session: Session, db: Database, clinic_id: int, number: str) -> object:
+        return ignore_number(session, db, clinic_id, number, who().name, _why(), _runtime().clock())
+
+    return _decide(act, "ignored")
+
+
+@console.post("/unmatched/forget")
+@needs(Role.OPERATOR)
+def forget() -> ResponseReturnValue:
+    """Take back what was said of a number; what was written by it is moved."""
+    client, kind = request.form.get("client", ""), request.form.get("kind", "")
+
+    def act(session: Session, db: Database, clinic_id: int, number: str) -> object:
+        by, why, now = who().name, _why(), _runtime().clock()
+        return forget_number(session, db, clinic_id, number, by, why, now, client=client, kind=kind)
+
+    return _decide(act, "forgotten")
 
 
 @console.post("/entry/retry")
@@ -86,6 +132,25 @@ def retry() -> ResponseReturnValue:
 def refuse(error: InputError) -> ResponseReturnValue:
     """What cannot be done, in its own words."""
     return render_template("ringnote/console/cannot.html", why=str(error)), 400
+
+
+def _decide(act: Callable[[Session, Database, int, str], object], done: str) -> ResponseReturnValue:
+    """Do what was decided of the form's number, and lead back to the page that it was asked on."""
+    runtime, clinic_id = _runtime(), _clinic_id()
+    number, uuid = request.form.get("number", ""), request.form.get("uuid", "")
+    with runtime.db.transaction() as session:
+        act(session, runtime.db, clinic_id, number)
+    runtime.waker.notify()
+    if uuid:
+        return redirect(url_for(".call", clinic=clinic_id, uuid=uuid, done=done))
+    return redirect(url_for(".unmatched", done=done))
+
+
+def _client() -> str:
+    client = request.form.get("client", "").strip() or request.form.get("other", "").strip()
+    if not client:
+        raise InputError("Say which client it is: the PMS's own id.")
+    return client
 
 
 def _clinic_id() -> int:

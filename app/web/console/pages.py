@@ -21,6 +21,7 @@ from flask import (
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
+from ...directory.rulings import list_rules
 from ...directory.waiting import list_unmatched
 from ...ledger.listings import count_backlog, list_recent
 from ...ledger.rows import of_clinics
@@ -37,10 +38,22 @@ BIGGEST_ID_DIGITS = 18
 DONE = {
     "corrected": "Corrected. What stands in the PMS follows in a moment.",
     "mapped": "Kept. What waited for it is being written.",
+    "moved": "Kept. What was written elsewhere because of that number is moved in a moment.",
+    "picked": "Kept. It is remembered for the next call from that number.",
+    "denied": "Kept. What was written there because of that number is moved in a moment.",
+    "forgotten": "Taken back. What was decided by it is decided anew.",
     "ignored": "Kept. Nothing is written of that number from now on.",
     "retried": "It is being tried again.",
 }
 """What was just done, for the page that is shown after it."""
+
+SAYS = {
+    "map": "is always",
+    "not": "is never",
+    "pick": "was, the last time,",
+    "ignore": "is ignored",
+}
+"""What was said of a number, in front of the client's name."""
 
 STATIC = Path(__file__).with_name("static")
 
@@ -88,10 +101,19 @@ def unmatched() -> ResponseReturnValue:
     """The numbers that wait for somebody to say whose they are."""
     with _reading() as session:
         clinics = _clinics(session)
-        waiting = [(clinic, list_unmatched(session, clinic.id)) for clinic in clinics]
-    known = [(clinic, numbers) for clinic, numbers in waiting if numbers]
+        now = current_app.extensions["ringnote"].clock()
+        waiting = [
+            (clinic, list_unmatched(session, clinic.id), list_rules(session, clinic.id, now))
+            for clinic in clinics
+        ]
+    known = [(clinic, numbers, rules) for clinic, numbers, rules in waiting if numbers or rules]
     return render_template(
-        "ringnote/console/unmatched.html", here="unmatched", waiting=known, done=_done()
+        "ringnote/console/unmatched.html",
+        here="unmatched",
+        waiting=known,
+        is_done=not any(numbers for _, numbers, _ in known),
+        says=SAYS,
+        done=_done(),
     )
 
 
