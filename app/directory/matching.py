@@ -25,5 +25,3 @@ class Matching(BaseModel):
     """'create' makes a client in the PMS of a caller whom nobody knows."""
     backlog_days: int = Field(default=30, ge=1, le=3650)
     """What has waited longer for its client is not written any more."""
-    backlog: Literal["entries", "digest"] = "entries"
-    """How what waited is written: each by itself, or all of it as one note."""
