@@ -107,7 +107,7 @@ def _with_activity(session: Session, clinic_id: int, owners: Sequence[Owner]) ->
         .where(Match.clinic_id == clinic_id, Match.client.in_(clients))
         .group_by(Match.client)
     )
-    latest = dict(session.execute(query).tuples().all())
+    latest = {row[0]: row[1] for row in session.execute(query)}
     return [replace(owner, last_active=latest.get(owner.stands_for, 0)) for owner in owners]
 
 
