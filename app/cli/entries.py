@@ -17,7 +17,7 @@ from ..runtime import Runtime
 from .context import find_clinic_id, find_clinics, pass_runtime
 from .options import clinic_option, limit_option, none_of
 from .output import emit, emit_listing, json_option, local
-from .telling import show_entry
+from .telling import show_decisions, show_entry
 
 ID = click.IntRange(1, 2**63 - 1)
 STATES = click.Choice([state.value for state in EntryState])
@@ -68,7 +68,12 @@ def show(runtime: Runtime, entry_id: int, as_json: bool) -> None:
     if told is None:
         raise InputError(f"There is no entry {entry_id}; see: ringnote entries list")
     story: Mapping[str, Any] = told
-    emit(story, as_json, lambda: show_entry(story))
+    emit(story, as_json, lambda: _show_story(story))
+
+
+def _show_story(story: Mapping[str, Any]) -> None:
+    show_entry(story)
+    show_decisions(story["decisions"], story["clinic"]["timezone"])
 
 
 @entries.command()

@@ -36,14 +36,7 @@ def show_story(told: Mapping[str, Any]) -> None:
         (line for each in told["events"] for line in _event(each, told["key"], zone)),
     )
     _part("Texts", (_text(each, zone) for each in told.get("messages", [])))
-    _part(
-        "What people decided",
-        (
-            f"{local(each['at'], zone)}  {each['by']}: {each['kind']} {_pairs(each['value'])}"
-            + (f" ({each['why']})" if each["why"] else "")
-            for each in told.get("decisions", [])
-        ),
-    )
+    show_decisions(told.get("decisions", []), zone)
     for entry in told["entries"]:
         show_entry(entry)
 
@@ -72,6 +65,18 @@ def show_entry(entry: Mapping[str, Any]) -> None:
             f"  {local(each['at'], zone)}  {each['action']} of version {each['version']}:"
             f" {each['outcome']} in {each['duration_ms']} ms{status}{error}"
         )
+
+
+def show_decisions(decisions: Iterable[Mapping[str, Any]], zone: str) -> None:
+    """Print what people decided, with who, when and why."""
+    _part(
+        "What people decided",
+        (
+            f"{local(each['at'], zone)}  {each['by']}: {each['kind']} {_pairs(each['value'])}"
+            + (f" ({each['why']})" if each["why"] else "")
+            for each in decisions
+        ),
+    )
 
 
 def _fields(fields: Iterable[tuple[str, object]]) -> None:

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from ..clock import utc_now
-from ..models import Call, Clinic, Conversation, Entry, EntryState, Transcript
+from ..models import Call, Clinic, Conversation, Decision, Entry, EntryState, Transcript
 from .rows import (
     Clinics,
     Standing,
@@ -25,6 +25,8 @@ from .rows import (
 )
 
 Told = dict[str, Any]
+_DECIDED_AS = {"call": "call", "transcript": "conversation"}
+"""What a decision on the origin of an entry is filed under."""
 
 
 def list_entries(
@@ -38,10 +40,37 @@ def list_entries(
 
 
 def show_entry_story(session: Session, entry_id: int) -> Told | None:
-    """One entry with its text and every try to write it; None if there is no such entry."""
+    """One entry with its text, every try to write it and what people decided of what it comes of;
+    None if there is no such entry."""
     found = read_entries_where(session, Entry.id == entry_id, 1)
     attempts = read_attempts(session, [entry_id])
-    return next(iter(tell_entries(session, found, attempts)), None)
+    told = next(iter(tell_entries(session, found, attempts)), None)
+    if told is not None:
+        subjects = [(_DECIDED_AS[origin["kind"]], origin["key"]) for origin in told["origins"]]
+        clinic_id = told["clinic"]["id"]
+        told["decisions"] = [
+            each for subject in subjects for each in tell_decisions(session, clinic_id, *subject)
+        ]
+    return told
+
+
+def tell_decisions(session: Session, clinic_id: int, kind: str, key: str) -> list[Told]:
+    """What people decided of a call (by callUuid) or a conversation (by its id), in order."""
+    query = sa.select(Decision).where(
+        Decision.clinic_id == clinic_id,
+        Decision.subject_kind == kind,
+        Decision.subject_key == key,
+    )
+    return [
+        {
+            "at": each.made_at,
+            "by": each.made_by,
+            "kind": each.kind,
+            "value": dict(each.value),
+            "why": each.why,
+        }
+        for each in session.scalars(query.order_by(Decision.id))
+    ]
 
 
 def tell_entry(

@@ -8,10 +8,10 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from ..models import Call, Clinic, Conversation, Decision, Event, SubjectKind, Transcript
+from ..models import Call, Clinic, Conversation, Event, SubjectKind, Transcript
 from ..telephony.changes import tell_changes
 from .corrections import read_corrections
-from .entries import Told
+from .entries import Told, tell_decisions
 from .listings import tell_calls, tell_texts
 from .rows import Clinics, of_clinics
 from .subjects import as_fact, read_grounds
@@ -31,7 +31,7 @@ def tell_call(session: Session, call_uuid: str, clinics: Clinics = None) -> list
         each["evidence"] = call.summary.get("evidence", [])
         each["missing"] = call.summary.get("missing", [])
         each["events"] = _tell_events(session, call, last)
-        each["decisions"] = _decisions(session, call.clinic_id, "call", call.call_uuid)
+        each["decisions"] = tell_decisions(session, call.clinic_id, "call", call.call_uuid)
     return told
 
 
@@ -47,6 +47,7 @@ def tell_conversation(session: Session, key: str, clinics: Clinics = None) -> li
     transcripts = session.scalars(query).all()
     told = tell_texts(session, transcripts, whole=True)
     for transcript, each in zip(transcripts, told, strict=True):
+        each["decisions"] = tell_decisions(session, transcript.clinic_id, "conversation", key)
         messages = transcript.summary.get("messages", [])
         each["messages"] = messages
         ids = [one for message in messages for one in (message["event_id"], *message["repeats"])]
@@ -103,21 +104,3 @@ def _events(session: Session, call: Call, last_started_at: datetime | None) -> l
         ended = datetime.fromisoformat(call.summary["last_event_at"])
         query = query.where(Event.received_at <= ended)
     return list(session.scalars(query))
-
-
-def _decisions(session: Session, clinic_id: int, kind: str, key: str) -> list[Told]:
-    query = sa.select(Decision).where(
-        Decision.clinic_id == clinic_id,
-        Decision.subject_kind == kind,
-        Decision.subject_key == key,
-    )
-    return [
-        {
-            "at": each.made_at,
-            "by": each.made_by,
-            "kind": each.kind,
-            "value": dict(each.value),
-            "why": each.why,
-        }
-        for each in session.scalars(query.order_by(Decision.id))
-    ]
