@@ -10,6 +10,7 @@ from ringnote.connectors.base import (
     Connector,
     Kind,
     Note,
+    Phone,
     PmsClient,
     Task,
     TaskStatus,
@@ -34,6 +35,7 @@ class MemoryConnector(Connector):
         delete_task=True,
         idempotency_key=True,
         find_by_reference=True,
+        create_client=True,
     )
 
     def __init__(self, *_unused: object) -> None:
@@ -53,6 +55,14 @@ class MemoryConnector(Connector):
 
     def iter_clients(self, cursor: Mapping[str, str] | None) -> Iterator[ClientPage]:
         yield ClientPage(tuple(self.clients), {})
+
+    def create_client(self, name: str, number: str, key: str) -> PmsClient:
+        failure = self._fail("create_client")
+        made = PmsClient(f"new-{len(self.clients) + 1}", name, (Phone(number),))
+        self.clients.append(made)
+        if failure:
+            raise failure
+        return made
 
     def create_note(self, note: Note, key: str) -> Written:
         return self._create("create_note", self.notes, note, key)

@@ -72,8 +72,8 @@ def make_api(store: Store, token: str, faults: Faults) -> Blueprint:
 
     @api.post("/clients")
     def add_client() -> tuple[Response, int]:
-        [client_id] = store.clients.add([read_body(ClientBody).as_kept()])
-        return jsonify(store.clients.get(client_id)), 201
+        client, is_new = store.clients.add_once(read_body(ClientBody).as_kept(), read_key())
+        return jsonify(client), 201 if is_new else 200
 
     _add_records(api, store, "note", NoteBody, NotePatch)
     _add_records(api, store, "task", TaskBody, TaskPatch)
@@ -102,10 +102,7 @@ def _add_records(
         return jsonify(items=[record for _, record in found[:limit]], next_cursor=cursor)
 
     def create() -> tuple[Response, int]:
-        key = request.headers.get("Idempotency-Key", "")
-        if len(key) > MAX_KEY:
-            raise Refused(400, "bad_request", f"Idempotency-Key is longer than {MAX_KEY}")
-        record, is_new = store.records.add(kind, read_body(form).as_kept(), key)
+        record, is_new = store.records.add(kind, read_body(form).as_kept(), read_key())
         return jsonify(record), 201 if is_new else 200
 
     def show(record_id: str) -> Response:
@@ -131,6 +128,14 @@ def _add_records(
     ):
         name = f"{kind}_{view.__name__}"
         api.add_url_rule(path, name, view, methods=[method])
+
+
+def read_key() -> str:
+    """The request's Idempotency-Key, '' for none. Raises Refused (400) for one that is too long."""
+    key = request.headers.get("Idempotency-Key", "")
+    if len(key) > MAX_KEY:
+        raise Refused(400, "bad_request", f"Idempotency-Key is longer than {MAX_KEY}")
+    return key
 
 
 def refuse(error: Exception) -> tuple[Response, int]:

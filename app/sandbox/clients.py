@@ -25,6 +25,17 @@ class Clients:
         with self._file.changing():
             return [self._add(client) for client in clients]
 
+    def add_once(self, client: Mapping[str, Any], key: str) -> tuple[Json, bool]:
+        """Add a client once for `key` ('' for none). Returns it, and whether it is new."""
+        with self._file.changing():
+            asked = "SELECT record_id FROM answered WHERE kind = 'client' AND key = ?"
+            if key and (known := self._file.rows(asked, key)):
+                return self.get(known[0]["record_id"]), False
+            client_id = self._add(client)
+            if key:
+                self._file.execute("INSERT INTO answered VALUES ('client', ?, ?)", (key, client_id))
+            return self.get(client_id), True
+
     def change(self, client_id: str, **changed: Any) -> None:
         """Replace `name`, `phones` or `patients` of a client."""
         with self._file.changing():
