@@ -21,7 +21,7 @@ def find_number(session: Session, clinic: Clinic, number: str, now: datetime) ->
     """
     key = read_key(session, clinic.id, number)
     decided = match_number(session, clinic.id, key, read_number(key, clinic.region).national, now)
-    ids = [decided.client] if decided.kind == "client" else list(decided.candidates)
+    ids = [each for each in (decided.client, *decided.candidates) if each]
     return {
         "number": key,
         "kind": decided.kind,

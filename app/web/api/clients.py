@@ -16,7 +16,7 @@ from ...errors import InputError
 from ...ledger.entries import tell_clinic
 from ...ledger.rows import of_clinics, read_clinics
 from ...models import Client as Row
-from ...models import ClientNumber
+from ...models import ClientNumber, Clinic
 from ...numbers import NumberKind, read_number
 from ...runtime import Runtime
 from .answers import Answer, ClinicName, MatchKind, Page
@@ -137,11 +137,15 @@ def look_up_number(session: Session, query: LookupQuery) -> Found:
 
     By the directory alone: the PMS is not asked, and nothing is written.
     """
-    clinic = get_clinic(session, query.clinic)
+    return find(session, get_clinic(session, query.clinic), query.number)
+
+
+def find(session: Session, clinic: Clinic, number: str) -> Found:
+    """Whose a number, in any format, is at a clinic."""
     runtime: Runtime = current_app.extensions["ringnote"]
-    read = read_number(query.number, clinic.region)
+    read = read_number(number, clinic.region)
     try:
-        found = find_number(session, clinic, query.number, runtime.clock())
+        found = find_number(session, clinic, number, runtime.clock())
     except InputError as error:
         # What is no number is nobody's, which is an answer.
         kind = "withheld" if read.kind is NumberKind.WITHHELD else "none"

@@ -51,6 +51,7 @@ PROBLEMS = {
     "401": "No token was sent, or none that is valid.",
     "403": "The token has not the scope that this needs.",
     "404": "There is no such thing, or it is of a clinic that is not the token's.",
+    "429": "This token has asked too often; ask again after Retry-After seconds.",
     "500": "A fault of Ringnote's.",
     "503": "The database cannot be reached; ask again in a while.",
 }
@@ -102,9 +103,9 @@ def _operation(operation: Operation) -> dict[str, Any]:
     scopes = sorted([operation.need] if isinstance(operation.need, Scope) else operation.need)
     needs = f"Needs the scope {' or '.join(f'`{scope}`' for scope in scopes)}."
     takes_clinic = "clinic" in operation.query.model_fields
-    statuses = [
-        each for each in PROBLEMS if each != "404" or operation.path_parameters or takes_clinic
-    ]
+    has_no_such_thing = bool(operation.path_parameters) or takes_clinic
+    never = {"404": not has_no_such_thing, "429": not operation.is_limited}
+    statuses = [each for each in PROBLEMS if not never.get(each)]
     return {
         "operationId": operation.name,
         "summary": summary.rstrip("."),

@@ -13,6 +13,7 @@ from ...access.identity import Scope
 from ...runtime import Runtime
 from ..access import needs
 from ..headers import set_headers
+from .allowance import take_one
 from .answers import Answer
 from .queries import Q, Query, read_query
 
@@ -32,6 +33,8 @@ class Operation:
     query: type[Query]
     answer: type[Answer]
     words: str
+    is_limited: bool = False
+    """Whether a token may ask it only so often."""
 
     @property
     def path_parameters(self) -> frozenset[str]:
@@ -43,7 +46,7 @@ OPERATIONS: list[Operation] = []
 
 
 def operation(
-    path: str, need: Scope | frozenset[Scope]
+    path: str, need: Scope | frozenset[Scope], *, is_limited: bool = False
 ) -> Callable[[Callable[[Session, Q], A]], Callable[[Session, Q], A]]:
     """Make of a function of a reading session and a query, which returns an answer, a GET of it.
 
@@ -54,11 +57,13 @@ def operation(
     def register(act: Callable[[Session, Q], A]) -> Callable[[Session, Q], A]:
         hints = get_type_hints(act)
         told = Operation(
-            path, act.__name__, need, hints["query"], hints["return"], getdoc(act) or ""
+            path, act.__name__, need, hints["query"], hints["return"], getdoc(act) or "", is_limited
         )
 
         @needs(need)
         def view(**in_path: str) -> ResponseReturnValue:
+            if is_limited:
+                take_one()
             query = read_query(hints["query"], request.args, in_path)
             runtime: Runtime = current_app.extensions["ringnote"]
             with runtime.db.reading() as session:

@@ -3,7 +3,7 @@
 from flask import current_app, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy.exc import InterfaceError, OperationalError
-from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, TooManyRequests
 
 from ...logs import get_logger
 from ..access import open_to_all
@@ -40,6 +40,8 @@ def refuse(error: HTTPException) -> ResponseReturnValue:
     answer, status, headers = problem(
         error.code or 500, error.name, error.description or "", **more
     )
+    if isinstance(error, TooManyRequests):
+        headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, MethodNotAllowed):
         headers["Allow"] = ", ".join(ALLOWED)
     return answer, status, headers
