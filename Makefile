@@ -4,7 +4,7 @@ PYTEST := $(BIN)/pytest
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-live check bench properties fuzz chaos lock clean runtime dev
+.PHONY: help demo test test-live check bench bench-full properties fuzz chaos lock clean runtime dev
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ check: dev ## Lint and check types
 
 bench: dev ## Measure ingest, settle, deliver and match against their floors (ARGS="--json FILE")
 	$(BIN)/python -m benchmarks $(ARGS)
+
+bench-full: dev ## Match among 10,000,000 numbers on both databases (some 15 GB of disk)
+	$(BIN)/python -m benchmarks --only size --numbers 10000000 $(ARGS)
 
 properties: dev ## Fold a million invented histories (HISTORIES=n for another number)
 	RINGNOTE_HISTORIES=$(or $(HISTORIES),1000000) $(PYTEST) tests/telephony/test_properties.py

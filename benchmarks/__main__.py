@@ -5,12 +5,13 @@ import json
 import signal
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
 from ringnote.logs import configure_logs
 
-from . import claim, deliver, ingest, journey, match, settle
+from . import claim, deliver, ingest, journey, match, settle, size
 from .databases import DATABASES, staged
 from .machine import describe_database, describe_machine
 from .measurement import FULL, QUICK, BenchmarkError, Effort, Measurement
@@ -22,6 +23,7 @@ AREAS = {
     "claim": claim.measure,
     "deliver": deliver.measure,
     "match": match.measure,
+    "size": size.measure,
     "journey": journey.measure,
 }
 INTERRUPTED = 130
@@ -42,6 +44,8 @@ def main(words: Sequence[str] | None = None) -> int:
         parser.error(f"--json: there is no folder {asked.json.parent}")
     if asked.json and asked.json.is_dir():
         parser.error(f"--json: {asked.json} is a folder; name a file")
+    if asked.numbers is not None and asked.numbers < 2:
+        parser.error("--numbers: at least 2")
     # However it is told to end, everything that was started is ended by the blocks it stands in.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     configure_logs("text")
@@ -57,7 +61,7 @@ def _run(asked: argparse.Namespace) -> int:
         for area in _measure(
             asked.database or list(DATABASES),
             asked.only or list(AREAS),
-            QUICK if asked.quick else FULL,
+            _effort(asked),
             machine,
         ):
             measurements += area
@@ -87,8 +91,16 @@ def _parser() -> Parser:
         choices=list(DATABASES),
         help="this database alone; may be repeated",
     )
+    parser.add_argument(
+        "--numbers", type=int, metavar="N", help="how many the largest directory has (at least 2)"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
     return parser
+
+
+def _effort(asked: argparse.Namespace) -> Effort:
+    effort = QUICK if asked.quick else FULL
+    return replace(effort, most_numbers=asked.numbers) if asked.numbers else effort
 
 
 def _measure(

@@ -35,6 +35,7 @@ class Stage:
     database: str
     runtime: Runtime
     folder: Path
+    new_database: NewDatabase
 
     @property
     def environment(self) -> dict[str, str]:
@@ -76,7 +77,7 @@ def staged(database: str, new_database: NewDatabase) -> Iterator[Stage]:
         runtime = Runtime.from_settings(_settings(new_database(folder), folder))
         try:
             schema.migrate(runtime.db)
-            yield Stage(database, runtime, folder)
+            yield Stage(database, runtime, folder, new_database)
         finally:
             runtime.close()
 

@@ -23,6 +23,8 @@ class Effort:
 
     rounds: int
     is_quick: bool
+    most_numbers: int = 1_000_000
+    """In the largest directory."""
 
     def operations(self, full: int, quick: int) -> int:
         """How many operations a round has."""
@@ -30,7 +32,7 @@ class Effort:
 
 
 FULL = Effort(rounds=5, is_quick=False)
-QUICK = Effort(rounds=2, is_quick=True)
+QUICK = Effort(rounds=2, is_quick=True, most_numbers=20_000)
 
 
 @dataclass(frozen=True, slots=True)
