@@ -27,7 +27,7 @@ check: dev ## Lint and check types
 bench: dev ## Measure ingest, settle, deliver and match against their floors (ARGS="--json FILE")
 	$(BIN)/python -m benchmarks $(ARGS)
 
-bench-full: dev ## Match among 10,000,000 numbers on both databases (some 15 GB of disk)
+bench-full: dev ## Match among 10,000,000 numbers on both databases (minutes, and gigabytes of disk)
 	$(BIN)/python -m benchmarks --only size --numbers 10000000 $(ARGS)
 
 properties: dev ## Fold a million invented histories (HISTORIES=n for another number)

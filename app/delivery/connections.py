@@ -15,7 +15,12 @@ from ..connectors.base import Connector
 from ..db import Database
 from ..errors import ConfigError, InputError
 from ..http import Http
-from ..ledger.reconcile import NO_CONNECTION, find_connection_in_use
+from ..ledger.reconcile import (
+    FORMER_CONNECTION,
+    NO_CONNECTION,
+    find_connection_in_use,
+    place,
+)
 from ..logs import get_logger
 from ..models import Connection, ConnectionState, Entry, EntryState, OutboxRow, Pace, SyncState
 from ..runtime import Runtime
@@ -39,10 +44,10 @@ def open_connection(
 ) -> Connection:
     """Make this the clinic's account in place of the former one, and have what is owed written.
 
-    `since` (UTC) leaves alone what happened before. Opening the same account anew, say with
-    another token, takes over what was written to it and how far it was synced. Raises InputError
-    for an unknown connector, ConfigError naming every setting that is unknown, missing or wrong.
-    Does not commit.
+    `since` (UTC) leaves alone what happened before. Opening an account that the clinic had before,
+    say with another token, or after another PMS was tried, takes over what was written to it and
+    how far it was synced. Raises InputError for an unknown connector, ConfigError naming every
+    setting that is unknown, missing or wrong. Does not commit.
     """
     validate_connection(runtime.http, connector_name, settings, secrets)
     connection = Connection(
@@ -62,15 +67,40 @@ def open_connection(
         session.flush()
     session.add(connection)
     session.flush()
-    if former and _is_same_account(former, connection):
-        for kind in (Entry, SyncState):
-            session.execute(
-                sa.update(kind)
-                .where(kind.connection_id == former.id)
-                .values(connection_id=connection.id)
-            )
+    _take_over(session, runtime.db, connection, now)
     enqueue_all_due(session, runtime.db, connection)
     return connection
+
+
+def _take_over(session: Session, db: Database, connection: Connection, now: datetime) -> None:
+    """Have what was written to the same account before count as written to this connection; what
+    changed meanwhile is due."""
+    ended = session.scalars(
+        sa.select(Connection)
+        .where(Connection.clinic_id == connection.clinic_id, Connection.id != connection.id)
+        .order_by(Connection.id.desc())
+    )
+    same = [each.id for each in ended if _is_same_account(each, connection)]
+    if not same:
+        return
+    session.execute(
+        sa.update(SyncState)
+        .where(SyncState.connection_id == same[0])
+        .values(connection_id=connection.id)
+    )
+    session.execute(
+        sa.update(Entry).where(Entry.connection_id.in_(same)).values(connection_id=connection.id)
+    )
+    behind = sa.select(Entry).where(
+        Entry.connection_id == connection.id, Entry.reason == FORMER_CONNECTION
+    )
+    for entry in session.scalars(
+        behind.with_for_update().execution_options(populate_existing=True)
+    ):
+        if entry.version == entry.written_version:
+            entry.reason = None
+        else:
+            place(session, db, entry, connection, now)
 
 
 def end_connection(session: Session, connection_id: int, now: datetime) -> None:

@@ -6,6 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from factories import make_clinic, make_connection, make_entry
+from fakes import MemoryConnector
 from ringnote.clock import utc_now
 from ringnote.delivery.connections import (
     connector_for,
@@ -15,8 +16,11 @@ from ringnote.delivery.connections import (
     pause_connection,
     resume_connection,
 )
+from ringnote.delivery.deliver import deliver
+from ringnote.delivery.finish import finish
 from ringnote.delivery.outbox import claim
-from ringnote.errors import ConfigError, InputError
+from ringnote.errors import ConfigError, InputError, Temporary
+from ringnote.ledger.reconcile import Desired, reconcile
 from ringnote.models import (
     Connection,
     ConnectionState,
@@ -27,6 +31,7 @@ from ringnote.models import (
     SyncState,
 )
 from ringnote.runtime import Runtime
+from stories import write
 
 HERE, THERE = "http://127.0.0.1:9", "http://127.0.0.1:10"
 NOW = utc_now()
@@ -246,3 +251,116 @@ def test_a_connector_that_this_version_has_not_is_a_fault(runtime, clinic):
 
     with pytest.raises(ConfigError, match="no connector is called gone"):
         connector_for(connection, runtime.vault, runtime.http)
+
+
+def entry_of(runtime: Runtime, clinic, pms: MemoryConnector) -> int:
+    """An entry that was written to the account in use."""
+    entry_id = make_entry(runtime.db, clinic, find_in_use(runtime, clinic))
+    write(runtime, pms)
+    return entry_id
+
+
+def find_in_use(runtime: Runtime, clinic) -> Connection:
+    with runtime.db.reading() as session:
+        return find_connection(session, clinic.id)
+
+
+def amend(runtime: Runtime, entry_id: int, client: str = "C1", *, is_wanted: bool = True) -> None:
+    """Have the entry's subject settle to another text, or to none."""
+    with runtime.db.transaction() as session:
+        entry = session.get(Entry, entry_id)
+        wanted = Desired(entry.kind, client, entry.content | {"title": "Another title"})
+        desired = [wanted] if is_wanted else []
+        reconcile(session, runtime.db, entry.clinic_id, subject_of(entry), desired, NOW)
+
+
+def subject_of(entry: Entry) -> tuple[str, int]:
+    return entry.subject_kind, entry.subject_id
+
+
+def test_back_at_the_former_account_what_changed_meanwhile_is_amended_there(runtime, clinic):
+    here, there = MemoryConnector(), MemoryConnector()
+    opened(runtime, clinic, HERE)
+    entry_id, other_id = (entry_of(runtime, clinic, here) for _ in range(2))
+    opened(runtime, clinic, THERE)
+    amend(runtime, entry_id)
+    write(runtime, there)
+    assert get_entry(runtime, entry_id).reason == "written to a former connection, so not amended"
+
+    opened(runtime, clinic, HERE)
+    write(runtime, here)
+
+    assert there.notes == {}
+    assert sorted(note.title for note in here.notes.values()) == ["A title", "Another title"]
+    assert get_entry(runtime, entry_id).reason is None
+    assert [get_entry(runtime, each).state for each in (entry_id, other_id)] == ["synced"] * 2
+
+
+def test_what_was_to_be_withdrawn_at_the_former_account_is_once_it_is_back(runtime, clinic):
+    here, there = MemoryConnector(), MemoryConnector()
+    opened(runtime, clinic, HERE)
+    entry_id = entry_of(runtime, clinic, here)
+    opened(runtime, clinic, THERE)
+    amend(runtime, entry_id, is_wanted=False)
+    write(runtime, there)
+    assert len(here.notes) == 1
+
+    opened(runtime, clinic, HERE)
+    write(runtime, here)
+
+    assert (here.notes, get_entry(runtime, entry_id).state) == ({}, "withdrawn")
+
+
+def test_what_is_under_way_when_the_account_is_changed_counts_where_it_was_written(runtime, clinic):
+    here, there = MemoryConnector(), MemoryConnector()
+    first = opened(runtime, clinic, HERE)
+    entry_id = make_entry(runtime.db, clinic, first)
+    [work] = claim(runtime.db, 10)
+    opened(runtime, clinic, THERE)
+
+    finish_one(runtime, work, here)
+    write(runtime, there)
+
+    entry = get_entry(runtime, entry_id)
+    assert (entry.state, entry.connection_id, rows(runtime)) == ("synced", first.id, [])
+    assert (len(here.notes), there.notes) == (1, {})
+
+
+def test_what_failed_before_the_account_was_changed_is_written_to_the_new_one(runtime, clinic):
+    here, there = MemoryConnector(), MemoryConnector()
+    first = opened(runtime, clinic, HERE)
+    entry_id = make_entry(runtime.db, clinic, first)
+    here.failures = [Temporary("busy")]
+    [work] = claim(runtime.db, 10)
+    second = opened(runtime, clinic, THERE)
+
+    finish_one(runtime, work, here)
+    have_due(runtime)
+    write(runtime, there)
+
+    assert get_entry(runtime, entry_id).connection_id == second.id
+    assert (here.notes, len(there.notes)) == ({}, 1)
+
+
+def test_what_waited_for_its_client_is_written_to_the_account_that_is_in_use_then(runtime, clinic):
+    there = MemoryConnector()
+    opened(runtime, clinic, HERE)
+    entry_id = make_entry(runtime.db, clinic, None, client="")
+    with runtime.db.transaction() as session:
+        session.get(Entry, entry_id).state = EntryState.WAITING
+    second = opened(runtime, clinic, THERE)
+
+    amend(runtime, entry_id, "C7")
+    write(runtime, there)
+
+    assert [note.client_id for note in there.notes.values()] == ["C7"]
+    assert get_entry(runtime, entry_id).connection_id == second.id
+
+
+def have_due(runtime: Runtime) -> None:
+    with runtime.db.transaction() as session:
+        session.execute(sa.update(OutboxRow).values(due_at=NOW - timedelta(seconds=1)))
+
+
+def finish_one(runtime: Runtime, work, pms: MemoryConnector) -> None:
+    finish(runtime.db, work, deliver(work, pms, utc_now, lambda _: True))
