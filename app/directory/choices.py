@@ -204,5 +204,5 @@ def _decide_anew(
 def _chosen(
     session: Session, db: Database, clinic_id: int, key: str, client: str, moved: Moved
 ) -> Chosen:
-    now_due = mark_waiting(session, db, clinic_id, [key])
+    now_due = mark_waiting(session, db, clinic_id, [key]) - moved.now_wait
     return Chosen(key, client, now_due, moved.moved, moved.frozen)

@@ -16,6 +16,7 @@ from ..telephony.marks import mark_due
 from .bulk import among
 from .match import keep_decision, match_number
 from .ownership import Decided
+from .waiting import WAITING
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +30,12 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """How many calls and windows of texts were decided anew, and how many cannot be any more,
-    since their webhooks were purged."""
+    """How many calls and windows of texts were decided anew, how many of them wait for a client by
+    that, and how many cannot be decided any more, since their webhooks were purged."""
 
     moved: int = 0
     frozen: int = 0
+    now_wait: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,7 @@ def keep_decisions(
     said: Said,
 ) -> Moved:
     """Keep what was decided of each, as a person's decision, and have it settled. No commit."""
-    moved = frozen = 0
+    moved = frozen = now_wait = 0
     marks = set()
     for subject, decided in decisions:
         before = (subject.match.kind, subject.match.client, subject.match.candidates)
@@ -108,6 +110,7 @@ def keep_decisions(
         if is_same:
             continue
         moved += 1
+        now_wait += decided.kind in WAITING
         marks.add((subject.kind, subject.key))
         value = {"from": was, "to": decided.client}
         session.add(
@@ -125,7 +128,7 @@ def keep_decisions(
     session.flush()
     for subject_kind, key in sorted(marks):
         mark_due(session, db, clinic_id, subject_kind, key)
-    return Moved(moved, frozen)
+    return Moved(moved, frozen, now_wait)
 
 
 def _tell(session: Session, matches: Sequence[Match]) -> Iterator[sa.Row[*tuple[Any, ...]]]:

@@ -101,3 +101,39 @@ def test_a_missing_argument_is_wrong_usage(runtime: Runtime, clinic: Clinic) -> 
 
     assert result.exit_code == 2
     assert "CLIENT" in result.stderr
+
+
+def test_a_pick_is_told_with_until_when_it_is_remembered_and_listed(
+    runtime: Runtime, clinic: Clinic
+) -> None:
+    make_client(runtime.db, clinic, "b", "John Roe")
+    make_settled_call(runtime.db, clinic, ONE, "several", candidates=["a", "b"])
+
+    picked = json.loads(run(runtime, "pick", str(clinic.id), ONE, "b", "--json").stdout)
+
+    assert (picked["client"], picked["now_due"], picked["moved"]) == ("b", 1, 0)
+    assert datetime.fromisoformat(picked["expires_at"]).tzinfo is not None
+    (listed,) = json.loads(run(runtime, "rules", str(clinic.id), "--json").stdout)
+    assert (listed["kind"], listed["client"], listed["name"]) == ("pick", "b", "John Roe")
+    assert "was the client's last time" in run(runtime, "rules", str(clinic.id)).stdout
+
+
+def test_a_written_call_is_moved_denied_and_taken_back(runtime: Runtime, clinic: Clinic) -> None:
+    make_client(runtime.db, clinic, "b", "John Roe", numbers=[ONE])
+    make_settled_call(runtime.db, clinic, ONE, "client", client="b")
+    named = str(clinic.id)
+
+    moved = run(runtime, "map", named, ONE, "a", "--move").stdout
+    assert moved == f"{ONE} is now a's; 1 that were decided before are moved.\n"
+    assert "1 that were decided before" in run(runtime, "unmap", named, ONE).stdout
+    denied = json.loads(run(runtime, "not", named, ONE, "b", "--move", "--json").stdout)
+    assert (denied["kind"], denied["moved"], denied["now_due"]) == ("not", 1, 0)
+    forgotten = json.loads(run(runtime, "forget", named, ONE, "--client", "b", "--json").stdout)
+
+    assert (forgotten["kind"], forgotten["now_due"]) == ("forget", 1)
+    assert run(runtime, "rules", named).stdout == "Nothing was said of any number.\n"
+
+
+def test_what_was_never_said_cannot_be_taken_back(runtime: Runtime, clinic: Clinic) -> None:
+    with pytest.raises(InputError, match="Nothing such was said"):
+        run(runtime, "unmap", str(clinic.id), ONE)

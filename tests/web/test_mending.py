@@ -216,3 +216,55 @@ def test_without_the_form_s_token_nothing_is_mended(runtime, phone, clinic, kim)
 
     assert answer.status_code == 400
     assert "Nothing waits" not in kim.get("/unmatched").text
+
+
+def test_one_who_shares_a_number_is_picked_this_time_and_it_can_be_taken_back(
+    runtime, phone, clinic, kim
+):
+    make_client(runtime.db, clinic, "C2", "John Doe", numbers=[CALLER])
+    phone.answered("u-1")
+    settle(runtime)
+
+    page = kim.get("/unmatched").text
+    assert page.index("It is Jane Doe") < page.index("It is John Doe")
+    assert "has this number and has the name that was shown" in page
+    post(kim, "/unmatched/pick", clinic=clinic.id, number=CALLER, client="C2")
+    settle(runtime)
+
+    assert [entry.client for entry in entries(runtime)] == ["C2"]
+    assert "was, the last time, John Doe" in " ".join(kim.get("/unmatched").text.split())
+    post(kim, "/unmatched/forget", clinic=clinic.id, number=CALLER, client="C2", kind="pick")
+    settle(runtime)
+    assert {(each.client, each.state.value) for each in entries(runtime) if each.is_wanted} == {
+        ("", "waiting")
+    }
+
+
+def test_a_call_on_the_wrong_record_is_moved_from_its_page(runtime, phone, clinic, kim):
+    make_client(runtime.db, clinic, "C2", "John Doe")
+    phone.answered("u-1")
+    settle(runtime)
+    assert "Not this client?" in kim.get("/call?uuid=u-1").text
+
+    moved = {"clinic": clinic.id, "number": CALLER, "client": "C2", "uuid": "u-1"}
+    answer = post(kim, "/unmatched/map", move="1", **moved)
+    settle(runtime)
+
+    assert answer.headers["Location"] == f"/call?clinic={clinic.id}&uuid=u-1&done=moved"
+    assert {(each.client, each.is_wanted) for each in entries(runtime)} == {
+        ("C1", False),
+        ("C2", True),
+    }
+    page = " ".join(kim.get(answer.headers["Location"]).text.split())
+    assert "kim moved it from C1: <strong>C2</strong>" in page
+
+
+def test_a_client_who_is_denied_is_not_suggested_again(runtime, phone, clinic, kim):
+    make_client(runtime.db, clinic, "C2", "John Doe", numbers=[CALLER])
+    phone.answered("u-1")
+    settle(runtime)
+
+    post(kim, "/unmatched/not", clinic=clinic.id, number=CALLER, client="C1")
+    settle(runtime)
+
+    assert [entry.client for entry in entries(runtime)] == ["C2"]
