@@ -150,7 +150,7 @@ def test_an_entry_is_shown_with_its_text_and_every_try(ringnote, runtime, pms, r
         r"E[SD]T  create of version 1: set_aside in \d+ ms, HTTP 422: the PMS refused the title\n",
         shown,
     )
-    assert set(told) == LISTED | {"body", "tries"}
+    assert set(told) == LISTED | {"body", "tries", "decisions"}
 
 
 @pytest.mark.parametrize("command", ["show", "retry"])
