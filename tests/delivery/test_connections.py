@@ -17,7 +17,7 @@ from ringnote.delivery.connections import (
     resume_connection,
 )
 from ringnote.delivery.deliver import deliver
-from ringnote.delivery.finish import finish
+from ringnote.delivery.finish import finish_all
 from ringnote.delivery.outbox import claim
 from ringnote.errors import ConfigError, InputError, Temporary
 from ringnote.ledger.reconcile import Desired, reconcile
@@ -363,4 +363,4 @@ def have_due(runtime: Runtime) -> None:
 
 
 def finish_one(runtime: Runtime, work, pms: MemoryConnector) -> None:
-    finish(runtime.db, work, deliver(work, pms, utc_now, lambda _: True))
+    finish_all(runtime.db, [(work, deliver(work, pms, utc_now, lambda _: True))])
