@@ -98,7 +98,7 @@ class SandboxConnector(Connector):
         while more is not None:
             items, more = self._list("clients", {**place, "limit": PAGE})
             clients = tuple(_client(item) for item in items)
-            newest = max([newest, *(item["updated_at"] for item in items)])
+            newest = max([newest, *(str(item["updated_at"]) for item in items)])
             if more is None:
                 place = {"updated_since": newest}
                 yield ClientPage(clients, place)
@@ -182,7 +182,10 @@ class SandboxConnector(Connector):
         items = found.get("items") if isinstance(found, dict) else None
         if not isinstance(items, list) or not all(_is_record(item) for item in items):
             raise Temporary(ODD_ANSWER)
-        return items, found.get("next_cursor") or None
+        more = found.get("next_cursor") or None
+        if not isinstance(more, str | None):
+            raise Temporary(ODD_ANSWER)
+        return items, more
 
     def _call(
         self,
@@ -237,6 +240,7 @@ def _client(item: Json) -> PmsClient:
             patients=tuple(str(patient["name"]) for patient in item.get("patients", [])),
             updated_at=_moment(item["updated_at"]),
             is_deleted=bool(item.get("deleted", False)),
+            merged_into=str(item["merged_into"]) if item.get("merged_into") else None,
         )
     except (TypeError, KeyError, AttributeError):
         raise Temporary(ODD_ANSWER) from None

@@ -17,6 +17,9 @@ from ..db import Database
 from ..models import Client, ClientNumber
 from ..numbers import read_numbers
 from .bulk import among, upsert
+from .flaws import LABELLED, MOST_KEPT, Flaw, find_flaw
+from .missing import mark_seen
+from .told import fit_clients
 
 CLIENTS: Any = Client.__table__
 NUMBERS: Any = ClientNumber.__table__
@@ -70,18 +73,23 @@ def store_clients(
     now: datetime,
     region: str,
     tally: Tally | None = None,
+    seen_at: datetime | None = None,
 ) -> set[str]:
     """Insert or update `clients` (a batch of some hundreds; of two with one id, the last counts).
 
     Returns the numbers (E.164) that were added or changed hands. Numbers that cannot be read are
-    left out and counted in `tally`. Does not commit.
+    kept with their client as flaws and counted in `tally`. `seen_at` is when the reading of all
+    clients began that tells of these. Does not commit.
     """
+    clients = fit_clients(clients)
     plan = plan_clients(session, clinic_id, clients, region)
-    keys = _write_clients(session, db, clinic_id, plan.clients, source, now)
+    keys = _write_clients(session, db, clinic_id, plan.clients, source, now, region)
     if plan.dropped:
         session.execute(sa.delete(NUMBERS).where(among(session, NUMBERS.c.id, plan.dropped)))
     if plan.numbers:
         _write_numbers(session, db, clinic_id, plan.numbers, keys)
+    if seen_at is not None:
+        mark_seen(session, clinic_id, (client.id for client in clients), source, seen_at)
     if tally is not None:
         add_up(tally, plan.tally)
     return plan.changed
@@ -106,13 +114,16 @@ def add_up(tally: Tally, more: Tally) -> None:
 
 
 @lru_cache(maxsize=2048)
-def read_phones(phones: tuple[Phone, ...], region: str) -> tuple[Mapping[str, Columns], int]:
-    """Numbers by E.164, ready for the table, and how many fields hold none that can be read."""
+def read_phones(
+    phones: tuple[Phone, ...], region: str
+) -> tuple[Mapping[str, Columns], Sequence[Flaw]]:
+    """Numbers by E.164, ready for the table, and what is wrong with the fields."""
     numbers: dict[str, Columns] = {}
-    unreadable = 0
+    flaws: list[Flaw] = []
     for phone in phones:
         read = [each for each in read_numbers(phone.number, region) if each.e164]
-        unreadable += bool(not read and phone.number.strip())
+        if len(flaws) < MOST_KEPT and (flaw := find_flaw(phone, read)):
+            flaws.append(flaw)
         for number in read:
             numbers.setdefault(
                 number.e164,
@@ -123,11 +134,11 @@ def read_phones(phones: tuple[Phone, ...], region: str) -> tuple[Mapping[str, Co
                     "label": number.label or phone.label,
                 },
             )
-    return numbers, unreadable
+    return numbers, flaws
 
 
 def _plan_client(plan: Plan, client: PmsClient, known: _Known | None, region: str) -> None:
-    found, unreadable = read_phones(client.phones, region)
+    found, flaws = read_phones(client.phones, region)
     wanted = dict(found)
     has = known.numbers if known else {}
     if client.is_deleted and client.merged_into is None:
@@ -140,7 +151,7 @@ def _plan_client(plan: Plan, client: PmsClient, known: _Known | None, region: st
             plan.numbers.append((client.id, columns))
     plan.dropped.extend(row.id for number, row in has.items() if number not in wanted)
     plan.changed.update(wanted.keys() ^ has.keys())
-    plan.tally.unreadable_numbers += unreadable
+    plan.tally.unreadable_numbers += sum(flaw["kind"] != LABELLED for flaw in flaws)
     if known is None:
         if client.is_deleted and client.merged_into is None:
             plan.tally.unchanged += 1
@@ -152,7 +163,7 @@ def _plan_client(plan: Plan, client: PmsClient, known: _Known | None, region: st
         client = replace(client, name=known.row.name, patients=tuple(known.row.patients))
     if _stands_for(known.row) != _will_stand_for(client):
         plan.changed.update(wanted, has)
-    if not _is_same(known.row, client):
+    if not _is_same(known.row, client, flaws):
         plan.clients.append(client)
     elif wanted.keys() == has.keys():
         plan.tally.unchanged += 1
@@ -185,6 +196,7 @@ def _write_clients(
     clients: Sequence[PmsClient],
     source: str,
     now: datetime,
+    region: str,
 ) -> dict[str, int]:
     """Upsert them; returns their keys by external id."""
     if not clients:
@@ -199,6 +211,7 @@ def _write_clients(
             "updated_at": now,
             "deleted_at": now if _is_gone(client) else None,
             "merged_into": client.merged_into,
+            "flaws": list(read_phones(client.phones, region)[1]),
         }
         # One order for all, so that two who store the same clients never lock each other out.
         for client in sorted(clients, key=lambda client: client.id)
@@ -237,9 +250,10 @@ def _as_columns(row: Any) -> Columns:
     return {"number": row.number, "national": row.national, "raw": row.raw, "label": row.label}
 
 
-def _is_same(row: Any, client: PmsClient) -> bool:
+def _is_same(row: Any, client: PmsClient, flaws: Sequence[Flaw]) -> bool:
     return bool(
         row.name == client.name
+        and (row.flaws or []) == list(flaws)
         and list(row.patients) == list(client.patients)
         and (row.deleted_at is not None) == _is_gone(client)
         and row.merged_into == client.merged_into

@@ -14,10 +14,9 @@ from sqlalchemy.orm import Session
 
 from ..models import Client, ClientNumber, Clinic, Match, NumberRule, Policy
 from .matching import Matching
+from .merges import follow_merges
 from .ownership import Decided, Owner, Ruling, decide
 
-MERGE_STEPS = 10
-"""How far a chain of merged clients is followed."""
 Found = sa.Row[*tuple[Any, ...]]
 WRITTEN_ABROAD = ("+", "00", "011")
 
@@ -41,7 +40,7 @@ def match_number(
     rows = _owner_rows(session, clinic_id, number, national)
     asked = {rule.client for rule in rules if rule.kind in ("map", "pick")}
     asked |= {row.external_id for row in rows if row.merged_into}
-    now_are = _follow_merges(session, clinic_id, asked)
+    now_are = follow_merges(session, clinic_id, asked)
     rulings = [
         Ruling(
             rule.kind, rule.made_by, rule.client, now_are.get(rule.client, ""), rule.why, rule.id
@@ -141,27 +140,3 @@ def _owner_rows(session: Session, clinic_id: int, number: str, national: str) ->
 def _is_domestic(session: Session, clinic_id: int, number: str, national: str) -> bool:
     region = session.scalars(sa.select(Clinic.region).where(Clinic.id == clinic_id)).one()
     return number == f"+{phonenumbers.country_code_for_region(region)}{national}"
-
-
-def _follow_merges(session: Session, clinic_id: int, asked: set[str]) -> dict[str, str]:
-    """Each client's living self: itself, the one it was merged into, or '' if that is gone.
-
-    A client that the directory does not know is taken for living: the PMS or a person named it.
-    """
-    now_are = {client: client for client in asked}
-    open_ends = set(asked)
-    for _ in range(MERGE_STEPS):
-        if not open_ends:
-            return now_are
-        found = {
-            row.external_id: row.merged_into or ("" if row.deleted_at else row.external_id)
-            for row in session.execute(
-                sa.select(Client.external_id, Client.merged_into, Client.deleted_at).where(
-                    Client.clinic_id == clinic_id, Client.external_id.in_(sorted(open_ends))
-                )
-            )
-        }
-        moved = {end: found.get(end, end) for end in open_ends}
-        now_are = {client: moved.get(end, end) for client, end in now_are.items()}
-        open_ends = {after for before, after in moved.items() if after and after != before}
-    return {client: "" if end in open_ends else end for client, end in now_are.items()}

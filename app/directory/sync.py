@@ -4,29 +4,28 @@ Called by the worker and the commands. The cursor moves only in the transaction 
 it covers, so that a run which dies is resumed where it stood.
 """
 
-import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
-
-import sqlalchemy as sa
-from sqlalchemy.orm import Session
 
 from ..clock import Clock
 from ..connectors.base import ClientPage, Connector
 from ..db import Database
-from ..errors import ConnectorError, InputError, Temporary
+from ..errors import ConnectorError, CredentialsRejected, InputError, Temporary
 from ..models import Clinic, SyncState
 from .clients import Tally, store_clients
+from .merges import repoint_merged
+from .missing import count_missing, next_missing
+from .sync_state import LONGEST_WAIT_SECONDS, Claimed, claim, finish, renew, stop_early
 from .waiting import mark_waiting
 
-LEASE_SECONDS = 300.0
-"""Longer than a page may take, its retries included; renewed with every page."""
-EVERY_SECONDS = 900.0
-AFTER_FAILURE_SECONDS = 300.0
 MAX_CLIENTS = 5_000_000
 MAX_EMPTY_PAGES = 100
 STORED_AT_ONCE = 500
+FEWEST_TO_DOUBT = 20
+"""Of so few clients half may well be gone since the last time."""
+FOLLOWED = ("sync", "lookup")
+"""Where clients come from that are missed where the PMS no longer tells of them."""
 
 
 @dataclass(slots=True)
@@ -41,6 +40,17 @@ class SyncResult:
     reason: str | None = None
 
 
+@dataclass(slots=True)
+class _Run:
+    """A run under way."""
+
+    db: Database
+    claimed: Claimed
+    clock: Clock
+    result: SyncResult
+    remove_missing: bool
+
+
 def sync_clients(
     db: Database,
     clinic: Clinic,
@@ -50,67 +60,64 @@ def sync_clients(
     progress: Callable[[int], None] | None = None,
     *,
     full: bool = False,
+    remove_missing: bool = False,
 ) -> SyncResult:
     """Bring the directory to what the PMS has now; commits page by page.
 
-    Goes on from the stored cursor, or from the start if there is none or with `full`. `progress`
-    hears the number of clients seen so far. A PMS whose pages repeat or never end stops the run,
-    which then has a `reason`; all stored so far stays. Raises InputError if a sync of this
-    connection is running already, and whatever ConnectorError the connector raises, with which the
-    next run goes on where this one stood.
+    Goes on from the stored cursor, or from the start if there is none or with `full`. Raises
+    InputError if a sync of this connection is running already; else see `run_sync`.
     """
-    lease = uuid.uuid4().hex
-    cursor = _claim(db, connection_id, lease, full)
-    result = SyncResult(is_full=cursor is None)
+    claimed = claim(db, connection_id, full=full)
+    if claimed is None:
+        raise InputError("A sync of this clinic is running already; wait until it is through.")
+    return run_sync(db, claimed, connector, clock, progress, remove_missing=remove_missing)
+
+
+def run_sync(
+    db: Database,
+    claimed: Claimed,
+    connector: Connector,
+    clock: Clock,
+    progress: Callable[[int], None] | None = None,
+    *,
+    remove_missing: bool = False,
+    is_stopping: Callable[[], bool] = lambda: False,
+) -> SyncResult:
+    """Do the run that was claimed; no transaction is open while the PMS is asked.
+
+    `progress` hears the number of clients seen so far; `is_stopping` is asked after each page. A
+    PMS whose pages repeat or never end stops the run, which then has a `reason`; all stored so far
+    stays. So does one that tells suddenly of less than half the clients, unless `remove_missing`.
+    Whatever ConnectorError the connector raises is raised; the next run goes on where this stood.
+    """
+    result = SyncResult(is_full=claimed.pass_started_at is not None)
+    run = _Run(db, claimed, clock, result, remove_missing)
     try:
-        for page in _guarded(connector.iter_clients(cursor), result):
-            _store_page(db, clinic, connection_id, lease, page, clock, result)
+        for page in _guarded(connector.iter_clients(claimed.cursor), result):
+            _store_page(run, page)
             if progress:
                 progress(result.clients)
+            if is_stopping():
+                stop_early(db, claimed, "it was interrupted", wait=0.0)
+                result.reason = "it was interrupted"
+                return result
+        _end(run, restart=not connector.capabilities.delta_sync)
     except ConnectorError as error:
-        wait = (error.retry_after if isinstance(error, Temporary) else None) or 0.0
-        _release(db, connection_id, lease, str(error), max(wait, AFTER_FAILURE_SECONDS))
+        stop_early(db, claimed, str(error), wait=_wait_after(error))
         raise
-    except BaseException:
-        _release(db, connection_id, lease, "it was interrupted", 0.0)
+    except BaseException as error:
+        is_fault = isinstance(error, Exception)
+        reason = "a fault of Ringnote's, see its log" if is_fault else "it was interrupted"
+        stop_early(db, claimed, reason, wait=None if is_fault else 0.0)
         raise
-    restart = result.reason is None and not connector.capabilities.delta_sync
-    wait = EVERY_SECONDS if result.reason is None else AFTER_FAILURE_SECONDS
-    _release(db, connection_id, lease, result.reason, wait, clock=clock, restart=restart)
     return result
 
 
-def _claim(db: Database, connection_id: int, lease: str, full: bool) -> Mapping[str, str] | None:
-    """Take the lease; returns the cursor to go on from."""
-    with db.transaction() as session:
-        session.execute(
-            db.insert(SyncState)
-            .values(connection_id=connection_id, cursor={}, clients_seen=0)
-            .on_conflict_do_nothing()
-        )
-        values: dict[str, Any] = {
-            "lease_token": lease,
-            "leased_until": db.later(LEASE_SECONDS),
-            "started_at": db.now(),
-            "finished_at": None,
-            "clients_seen": 0,
-            "reason": None,
-        }
-        if full:
-            values["cursor"] = {}
-        claimed = session.scalars(
-            sa.update(SyncState)
-            .where(
-                SyncState.connection_id == connection_id,
-                sa.or_(SyncState.leased_until.is_(None), SyncState.leased_until <= db.now()),
-            )
-            .values(values)
-            .returning(SyncState.cursor),
-            execution_options={"synchronize_session": False},
-        ).all()
-    if not claimed:
-        raise InputError("A sync of this clinic is running already; wait until it is through.")
-    return claimed[0] or None
+def _wait_after(error: ConnectorError) -> float | None:
+    if isinstance(error, Temporary) and error.retry_after:
+        return error.retry_after
+    # Nothing will pass until a person mends it; whoever does may start a sync at once.
+    return LONGEST_WAIT_SECONDS if isinstance(error, CredentialsRejected) else None
 
 
 def _guarded(pages: Iterable[ClientPage], result: SyncResult) -> Iterator[ClientPage]:
@@ -119,88 +126,99 @@ def _guarded(pages: Iterable[ClientPage], result: SyncResult) -> Iterator[Client
     empty = 0
     for page in pages:
         content = hash(page.clients)
+        place = hash(tuple(sorted(page.cursor.items())))
         empty = 0 if page.clients else empty + 1
         if page.clients and content in seen:
             result.reason = "the PMS gave the same page of clients twice"
+        elif page.clients and page.cursor and place in seen:
+            result.reason = "the PMS led back to a page that it had given"
         elif empty > MAX_EMPTY_PAGES:
             result.reason = f"the PMS gave more than {MAX_EMPTY_PAGES} empty pages in a row"
         elif result.clients + len(page.clients) > MAX_CLIENTS:
             result.reason = f"the PMS gave more than {MAX_CLIENTS:,} clients"
         if result.reason:
             return
-        seen.add(content)
+        seen |= {content, place}
         yield page
 
 
-def _store_page(
-    db: Database,
-    clinic: Clinic,
-    connection_id: int,
-    lease: str,
-    page: ClientPage,
-    clock: Clock,
-    result: SyncResult,
-) -> None:
+def _store_page(run: _Run, page: ClientPage) -> None:
+    db, result = run.db, run.result
     with db.transaction() as session:
-        _renew(session, db, connection_id, lease, page)
+        seen = SyncState.clients_seen + len(page.clients)
+        renew(session, db, run.claimed, cursor=dict(page.cursor), clients_seen=seen)
         for start in range(0, len(page.clients), STORED_AT_ONCE):
+            some = page.clients[start : start + STORED_AT_ONCE]
             changed = store_clients(
                 session,
                 db,
-                clinic.id,
-                page.clients[start : start + STORED_AT_ONCE],
+                run.claimed.clinic_id,
+                some,
                 "sync",
-                clock(),
-                clinic.region,
+                run.clock(),
+                run.claimed.region,
                 result.tally,
+                run.claimed.pass_started_at,
             )
-            result.now_due += mark_waiting(session, db, clinic.id, changed)
+            result.now_due += mark_waiting(session, db, run.claimed.clinic_id, changed)
+        merged = [client.id for client in page.clients if client.merged_into]
+        if merged:
+            repoint_merged(session, db, run.claimed.clinic_id, merged)
     result.pages += 1
     result.clients += len(page.clients)
 
 
-def _renew(
-    session: Session, db: Database, connection_id: int, lease: str, page: ClientPage
-) -> None:
-    held = session.scalars(
-        sa.update(SyncState)
-        .where(SyncState.connection_id == connection_id, SyncState.lease_token == lease)
-        .values(
-            cursor=dict(page.cursor),
-            clients_seen=SyncState.clients_seen + len(page.clients),
-            leased_until=db.later(LEASE_SECONDS),
-        )
-        .returning(SyncState.connection_id),
-        execution_options={"synchronize_session": False},
-    ).all()
-    if not held:
-        raise InputError("Another sync of this clinic took over; this one stops.")
+def _end(run: _Run, *, restart: bool) -> None:
+    """The pages are at their end, or were cut short."""
+    result = run.result
+    if result.reason is not None:
+        stop_early(run.db, run.claimed, result.reason)
+        return
+    result.reason = doubt = _remove_missing(run)
+    if doubt is None:
+        finish(run.db, run.claimed, restart=restart, now=run.clock())
+    else:
+        # All pages are in; whom to take for gone, a later reading of all tells.
+        again: dict[str, Any] = {"cursor": {}} if restart else {}
+        stop_early(run.db, run.claimed, doubt, pass_started_at=None, **again)
 
 
-def _release(
-    db: Database,
-    connection_id: int,
-    lease: str,
-    reason: str | None,
-    wait: float,
-    *,
-    clock: Clock | None = None,
-    restart: bool = False,
-) -> None:
-    values: dict[str, Any] = {
-        "lease_token": None,
-        "leased_until": None,
-        "reason": reason,
-        "due_at": db.later(wait),
-    }
-    if clock is not None and reason is None:
-        values["finished_at"] = clock()
-    if restart:
-        values["cursor"] = {}
+def _remove_missing(run: _Run) -> str | None:
+    """After a whole reading: mark as deleted whom the PMS no longer tells of.
+
+    Unless what it told is hard to believe: then the reason.
+    """
+    db, claimed = run.db, run.claimed
+    if claimed.pass_started_at is None:
+        return None
+    missing = (claimed.clinic_id, claimed.pass_started_at, *FOLLOWED)
     with db.transaction() as session:
-        session.execute(
-            sa.update(SyncState)
-            .where(SyncState.connection_id == connection_id, SyncState.lease_token == lease)
-            .values(values),
-            execution_options={"synchronize_session": False},
+        state = renew(session, db, claimed)
+        gone = count_missing(session, *missing)
+        told, before = state.clients_seen, state.clients_total or 0
+    if gone and not run.remove_missing and _is_doubtful(told, before):
+        return (
+            f"the PMS told of {told:,} clients, where it had told of {before:,}, so none was marked"
+            " deleted; if that is right: ringnote clients sync CLINIC --full --remove-missing"
         )
+    while gone:
+        with db.transaction() as session:
+            renew(session, db, claimed)
+            clients = next_missing(session, *missing)
+            changed = store_clients(
+                session,
+                db,
+                claimed.clinic_id,
+                clients,
+                "sync",
+                run.clock(),
+                claimed.region,
+                run.result.tally,
+            )
+            run.result.now_due += mark_waiting(session, db, claimed.clinic_id, changed)
+        gone = len(clients)
+    return None
+
+
+def _is_doubtful(told: int, before: int) -> bool:
+    return not told or (before >= FEWEST_TO_DOUBT and told * 2 < before)

@@ -14,7 +14,15 @@ from .base import Base
 from .call import Call, Conversation, Transcript
 from .clinic import Clinic, Line, WebhookToken
 from .delivery import Attempt, Connection, ConnectionState, OutboxRow, Pace, PaceBucket
-from .directory import Client, ClientNumber, Lookup, Match, NumberRule, SyncState
+from .directory import (
+    Client,
+    ClientNumber,
+    ColumnChoice,
+    Lookup,
+    Match,
+    NumberRule,
+    SyncState,
+)
 from .event import Decision, DueMark, Event, EventStatus, SubjectKind, new_event_id
 from .ledger import (
     Callback,
@@ -39,6 +47,7 @@ __all__ = [
     "Client",
     "ClientNumber",
     "Clinic",
+    "ColumnChoice",
     "Connection",
     "ConnectionState",
     "Conversation",

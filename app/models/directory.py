@@ -26,6 +26,10 @@ class Client(Base):
     deleted_at: Mapped[datetime | None]
     merged_into: Mapped[str | None]
     """The external id of the client it was merged into."""
+    seen_at: Mapped[datetime | None]
+    """When the last reading of all clients that told of it began."""
+    flaws: Mapped[list[dict[str, str]] | None] = mapped_column(JSON)
+    """What is wrong with its phone fields: `kind`, `raw` and `label` each (see flaws.py)."""
 
 
 class ClientNumber(Base):
@@ -134,9 +138,32 @@ class SyncState(Base):
     cursor: Mapped[Json] = mapped_column(default=dict)
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
+    pass_started_at: Mapped[datetime | None]
+    """When the reading of all clients began that is under way; None while changes are followed."""
     clients_seen: Mapped[int] = mapped_column(default=0)
+    """In this run, or in the reading of all clients that it goes on with."""
+    clients_total: Mapped[int | None]
+    """How many the last whole reading of all clients told of."""
+    every_seconds: Mapped[int | None]
+    """How often to follow; None for the usual, 0 for never by itself."""
     due_at: Mapped[datetime | None]
+    failures: Mapped[int] = mapped_column(default=0, server_default="0")
+    """Runs in a row that ended early."""
     lease_token: Mapped[str | None]
     leased_until: Mapped[datetime | None]
     reason: Mapped[str | None]
     """Why the last run stopped early."""
+
+
+class ColumnChoice(Base):
+    """Which columns of its client lists a clinic's people named, by what they hold."""
+
+    __tablename__ = "ringnote_column_choice"
+
+    clinic_id: Mapped[Ref] = mapped_column(
+        sa.ForeignKey("ringnote_clinic.id", ondelete="CASCADE"), primary_key=True
+    )
+    columns: Mapped[Json]
+    """Headings by 'id', 'name', 'first', 'last', 'phones', 'patients'; an empty list is none."""
+    chosen_at: Mapped[datetime]
+    chosen_by: Mapped[str]

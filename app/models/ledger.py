@@ -105,6 +105,7 @@ class Entry(Base):
     __table_args__ = (
         sa.UniqueConstraint("clinic_id", "subject_kind", "subject_id", "kind", "client"),
         sa.Index(None, "clinic_id", "state"),
+        sa.Index(None, "clinic_id", "client"),
     )
 
     id: Mapped[Key]

@@ -9,6 +9,7 @@ from werkzeug.exceptions import HTTPException
 
 from .bodies import (
     ClientBody,
+    MergeBody,
     NoteBody,
     NotePatch,
     TaskBody,
@@ -74,6 +75,15 @@ def make_api(store: Store, token: str, faults: Faults) -> Blueprint:
     def add_client() -> tuple[Response, int]:
         client, is_new = store.clients.add_once(read_body(ClientBody).as_kept(), read_key())
         return jsonify(client), 201 if is_new else 200
+
+    @api.get("/clients/<client_id>")
+    def show_client(client_id: str) -> Response:
+        return jsonify(store.clients.get(client_id))
+
+    @api.post("/clients/<client_id>/merge")
+    def merge_client(client_id: str) -> Response:
+        store.clients.merge(client_id, read_body(MergeBody).into)
+        return jsonify(store.clients.get(client_id))
 
     _add_records(api, store, "note", NoteBody, NotePatch)
     _add_records(api, store, "task", TaskBody, TaskPatch)

@@ -75,6 +75,12 @@ class ClientBody(_Body):
     patients: list[PatientBody] = Field(default_factory=list, max_length=50)
 
 
+class MergeBody(_Body):
+    """Which client another is to be merged into."""
+
+    into: Id
+
+
 class NoteBody(_Body):
     """A note to be written."""
 

@@ -39,18 +39,7 @@ class Clients:
     def change(self, client_id: str, **changed: Any) -> None:
         """Replace `name`, `phones` or `patients` of a client."""
         with self._file.changing():
-            client = {**self.get(client_id), **changed}
-            self._file.execute(
-                "UPDATE client SET name = ?, phones = ?, patients = ?, updated_at = ? WHERE id = ?",
-                (
-                    client["name"],
-                    json.dumps(client["phones"]),
-                    json.dumps(client["patients"]),
-                    self._file.stamp(),
-                    client_id,
-                ),
-            )
-            self._index_phones(client_id, client["phones"])
+            self._change(client_id, changed)
 
     def remove(self, client_id: str) -> None:
         """Mark a client as deleted; a delta still tells of it."""
@@ -59,6 +48,35 @@ class Clients:
             self._file.execute(
                 "UPDATE client SET deleted = 1, updated_at = ? WHERE id = ?",
                 (self._file.stamp(), client_id),
+            )
+
+    def merge(self, client_id: str, into: str) -> None:
+        """Merge a client into another, who has its numbers, animals and records from then on.
+
+        A delta still tells of it, with `merged_into`. Raises Refused unless both are living.
+        """
+        with self._file.changing():
+            merged, survivor = self._get_living(client_id), self._get_living(into)
+            if client_id == into:
+                raise Refused(422, "invalid", "a client cannot be merged into itself")
+            known = {spelled(phone["number"])[0] for phone in survivor["phones"]}
+            news = [each for each in merged["phones"] if spelled(each["number"])[0] not in known]
+            patients = [each for each in merged["patients"] if each not in survivor["patients"]]
+            self._change(
+                into,
+                {
+                    "phones": survivor["phones"] + news,
+                    "patients": survivor["patients"] + patients,
+                },
+            )
+            self._file.execute(
+                "UPDATE record SET client_id = ?1, content = json_set(content, '$.client_id', ?1)"
+                " WHERE client_id = ?2",
+                (into, client_id),
+            )
+            self._file.execute(
+                "UPDATE client SET deleted = 1, merged_into = ?, updated_at = ? WHERE id = ?",
+                (into, self._file.stamp(), client_id),
             )
 
     def get(self, client_id: str) -> Json:
@@ -110,6 +128,26 @@ class Clients:
             offset,
         )
         return [as_client(row) for row in rows]
+
+    def _get_living(self, client_id: str) -> Json:
+        client = self.get(client_id)
+        if client["deleted"]:
+            raise Refused(409, "conflict", "this client was deleted or merged")
+        return client
+
+    def _change(self, client_id: str, changed: Mapping[str, Any]) -> None:
+        client = {**self.get(client_id), **changed}
+        self._file.execute(
+            "UPDATE client SET name = ?, phones = ?, patients = ?, updated_at = ? WHERE id = ?",
+            (
+                client["name"],
+                json.dumps(client["phones"]),
+                json.dumps(client["patients"]),
+                self._file.stamp(),
+                client_id,
+            ),
+        )
+        self._index_phones(client_id, client["phones"])
 
     def _add(self, client: Mapping[str, Any]) -> str:
         place = self._file.rows("SELECT coalesce(max(seq), 0) + 1 AS seq FROM client")[0]["seq"]
@@ -168,4 +206,5 @@ def as_client(row: sqlite3.Row) -> Json:
         "patients": json.loads(row["patients"]),
         "updated_at": row["updated_at"],
         "deleted": bool(row["deleted"]),
+        **({"merged_into": row["merged_into"]} if row["merged_into"] else {}),
     }

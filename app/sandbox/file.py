@@ -12,7 +12,8 @@ from ..clock import Clock
 TABLES = """
 CREATE TABLE IF NOT EXISTS client (
     seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, name TEXT NOT NULL, phones TEXT NOT NULL,
-    patients TEXT NOT NULL, updated_at TEXT NOT NULL, deleted INTEGER NOT NULL DEFAULT 0
+    patients TEXT NOT NULL, updated_at TEXT NOT NULL, deleted INTEGER NOT NULL DEFAULT 0,
+    merged_into TEXT
 );
 CREATE INDEX IF NOT EXISTS client_updated ON client (updated_at, id);
 CREATE TABLE IF NOT EXISTS phone (
@@ -58,6 +59,9 @@ class File:
         self._connection.execute("PRAGMA journal_mode=WAL")
         self._connection.execute("PRAGMA synchronous=NORMAL")
         self._connection.executescript(TABLES)
+        if "merged_into" not in {row["name"] for row in self.rows("PRAGMA table_info(client)")}:
+            # A file from before clients could be merged.
+            self._connection.execute("ALTER TABLE client ADD COLUMN merged_into TEXT")
         newest = self.rows(
             "SELECT max(at) AS at FROM (SELECT max(updated_at) AS at FROM client"
             " UNION ALL SELECT max(updated_at) FROM record)"

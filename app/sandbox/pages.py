@@ -124,6 +124,12 @@ def _add_client_pages(pages: Blueprint, store: Store) -> None:
         found = store.clients.get(client_id)
         return render_template("client.html", client=found, **_record_of(store, client_id))
 
+    @pages.post("/clients/<client_id>/merge")
+    def merge(client_id: str) -> AnyResponse:
+        into = request.form.get("into", "").strip()
+        store.clients.merge(client_id, into)
+        return redirect(url_for("pages.client", client_id=into), 303)
+
     @pages.get("/clients/<client_id>/record")
     def record(client_id: str) -> Response:
         store.clients.get(client_id)

@@ -6,15 +6,27 @@ from dataclasses import replace
 import pytest
 import sqlalchemy as sa
 
-from factories import make_clinic, make_connection, make_settled_call
+from factories import make_client, make_clinic, make_connection, make_settled_call
 from fakes import MemoryConnector
 from ringnote.clock import utc_now
 from ringnote.connectors.base import ClientPage, Phone, PmsClient
 from ringnote.db import Database
 from ringnote.directory import sync
 from ringnote.directory.sync import SyncResult, sync_clients
-from ringnote.errors import InputError, Temporary
-from ringnote.models import Client, Clinic, DueMark, SyncState
+from ringnote.directory.sync_state import find_due, set_schedule, tell_sync
+from ringnote.errors import CredentialsRejected, InputError, RateLimited, Temporary
+from ringnote.models import (
+    Call,
+    Client,
+    ClientNumber,
+    Clinic,
+    DueMark,
+    Entry,
+    EntryKind,
+    EntryState,
+    Match,
+    SyncState,
+)
 
 ONE = "+12125550142"
 
@@ -251,3 +263,206 @@ def test_progress_is_told_page_by_page(run: Callable[..., SyncResult]) -> None:
     run(Pages((has("a"), has("b")), (has("c"),)), progress=heard.append)
 
     assert heard == [2, 3]
+
+
+def without_deltas(*pages: tuple[PmsClient, ...]) -> Pages:
+    pms = Pages(*pages)
+    pms.capabilities = replace(pms.capabilities, delta_sync=False)  # type: ignore[misc]
+    return pms
+
+
+def living(db: Database) -> set[str]:
+    with db.reading() as session:
+        return set(
+            session.scalars(sa.select(Client.external_id).where(Client.deleted_at.is_(None)))
+        )
+
+
+def test_whom_a_whole_reading_no_longer_tells_of_is_marked_deleted(
+    db: Database, clinic: Clinic, run: Callable[..., SyncResult]
+) -> None:
+    make_client(db, clinic, "imported", "From a list")
+    run(without_deltas((has("a", "2125550142"), has("b")), (has("c"),)))
+
+    result = run(without_deltas((has("b"),), (has("c"),)))
+
+    assert living(db) == {"b", "c", "imported"}
+    assert result.tally.deleted == 1
+    with db.reading() as session:
+        assert session.scalars(sa.select(ClientNumber.number)).all() == []
+
+
+def test_nobody_is_marked_deleted_by_a_reading_that_broke_off_until_it_is_whole(
+    db: Database, run: Callable[..., SyncResult]
+) -> None:
+    run(without_deltas((has("a"),), (has("b"),), (has("c"),)))
+    broken = without_deltas((has("b"),), (has("c"),))
+
+    def fail() -> None:
+        raise Temporary("the PMS cannot be reached")
+
+    broken.before[2] = fail
+    with pytest.raises(Temporary):
+        run(broken)
+    in_between = living(db)
+    broken.before.clear()
+    resumed = run(broken)
+
+    assert in_between == {"a", "b", "c"}
+    assert (resumed.is_full, resumed.clients) == (True, 1)
+    assert living(db) == {"b", "c"}
+
+
+def test_a_pms_that_tells_suddenly_of_few_clients_is_not_believed_until_a_person_says_so(
+    db: Database, run: Callable[..., SyncResult]
+) -> None:
+    everybody = tuple(has(f"c{number}") for number in range(30))
+    run(without_deltas(everybody))
+
+    doubted = run(without_deltas(everybody[:14]))
+    emptied = run(without_deltas())
+    kept = living(db)
+    believed = run(without_deltas(everybody[:14]), remove_missing=True)
+
+    assert "told of 14 clients, where it had told of 30" in (doubted.reason or "")
+    assert emptied.reason is not None
+    assert len(kept) == 30
+    assert (believed.reason, len(living(db))) == (None, 14)
+
+
+def test_a_cursor_that_comes_back_stops_the_run(
+    db: Database, run: Callable[..., SyncResult]
+) -> None:
+    class Circle(Pages):
+        def iter_clients(self, cursor: Mapping[str, str] | None) -> Iterator[ClientPage]:
+            for number in range(1000):
+                yield ClientPage((has(str(number)),), {"at": str(number % 3)})
+
+    result = run(Circle())
+
+    assert result.reason == "the PMS led back to a page that it had given"
+    assert known(db) == {"0", "1", "2"}
+
+
+def test_garbage_in_a_client_is_cut_and_costs_nobody_else(
+    db: Database, run: Callable[..., SyncResult]
+) -> None:
+    pages = (
+        PmsClient("a", "Nul\x00 and \ud800half", (Phone("2125550142\x00", "x\x00"),), ("Re\x00x",)),
+        PmsClient("", "No id"),
+        PmsClient("b\x00", "A broken id"),
+        PmsClient("c", "n" * 100_000, tuple(Phone("9" * 5000) for _ in range(999))),
+        PmsClient("d", "Itself", merged_into="d"),
+    )
+
+    result = run(Pages(pages))
+
+    assert result.reason is None
+    assert known(db) == {"a", "c", "d"}
+    with db.reading() as session:
+        row = session.scalars(sa.select(Client).where(Client.external_id == "a")).one()
+    assert (row.name, row.patients) == ("Nul and half", ["Rex"])
+
+
+def test_runs_that_fail_are_tried_ever_more_rarely_and_not_before_the_pms_says(
+    db: Database, connection_id: int, run: Callable[..., SyncResult]
+) -> None:
+    def waits(error: Exception) -> float:
+        def fail() -> None:
+            raise error
+
+        pms = Pages((has("a"),))
+        pms.before[1] = fail
+        with pytest.raises(type(error)):
+            run(pms)
+        return (state(db).due_at - utc_now()).total_seconds()
+
+    first, second = waits(Temporary("away")), waits(Temporary("away"))
+    told = waits(RateLimited("slow down", retry_after=4000))
+    refused = waits(CredentialsRejected("no"))
+
+    assert 55 < first < 75 < 115 < second < 150
+    assert 3990 < told <= 4000
+    assert 3500 < refused <= 3600
+    run(Pages((has("a"),)))
+    assert state(db).failures == 0
+    assert 800 < (state(db).due_at - utc_now()).total_seconds() < 1000
+
+
+def test_what_is_due_is_found_but_not_what_is_followed_paused_ended_or_switched_off(
+    db: Database, connection_id: int, run: Callable[..., SyncResult]
+) -> None:
+    before = find_due(db)
+    during: list[int | None] = []
+    pms = Pages((has("a"),))
+    pms.before[1] = lambda: during.append(find_due(db))
+    run(pms)
+
+    after = find_due(db)
+    with db.transaction() as session:
+        set_schedule(session, db, connection_id, 60)
+    again = find_due(db)
+    with db.transaction() as session:
+        set_schedule(session, db, connection_id, 0)
+
+    assert (before, during, after, again) == (connection_id, [None], None, connection_id)
+    assert find_due(db) is None
+    assert find_due(db, [connection_id]) is None
+
+
+def test_it_is_told_how_far_the_following_is(
+    db: Database, connection_id: int, run: Callable[..., SyncResult]
+) -> None:
+    def told() -> tuple[str, int, int | None]:
+        with db.reading() as session:
+            value = tell_sync(session, db, connection_id)
+        return value["state"], value["clients_seen"], value["clients_total"]
+
+    told_during: list[tuple[str, int, int | None]] = []
+    pms = Pages((has("a"), has("b")), (has("c"),))
+    pms.before[2] = lambda: told_during.append(told())
+    before = told()
+    run(pms)
+
+    assert before == ("never", 0, None)
+    assert told_during == [("running", 2, None)]
+    assert told() == ("followed", 3, 3)
+
+
+def test_a_merge_repoints_what_was_written_and_settles_anew_what_was_not(
+    db: Database, clinic: Clinic, connection_id: int, run: Callable[..., SyncResult]
+) -> None:
+    pms = Pages((has("a", "2125550142"), has("b")))
+    run(pms)
+    written = make_settled_call(db, clinic, ONE, kind="client", client="a")
+    unwritten = make_settled_call(db, clinic, ONE, kind="client", client="a")
+    with db.transaction() as session:
+        for call, pms_id in ((written, "N1"), (unwritten, None)):
+            session.add(make_note(clinic, call, "a", pms_id))
+    pms.pages.append((PmsClient("a", "", is_deleted=True, merged_into="b"),))
+
+    run(pms)
+
+    with db.reading() as session:
+        entries = session.execute(sa.select(Entry.client, Entry.pms_id, Entry.version)).all()
+        matches = set(session.scalars(sa.select(Match.client)))
+        due = session.scalars(sa.select(DueMark.subject_key)).all()
+    assert set(entries) == {("b", "N1", 1), ("a", None, 1)}
+    assert matches == {"b"}
+    assert due == [unwritten.call_uuid]
+
+
+def make_note(clinic: Clinic, call: Call, client: str, pms_id: str | None) -> Entry:
+    return Entry(
+        clinic_id=clinic.id,
+        subject_kind="call",
+        subject_id=call.id,
+        kind=EntryKind.NOTE,
+        client=client,
+        state=EntryState.SYNCED if pms_id else EntryState.SET_ASIDE,
+        content={},
+        reference=f"rn-{call.id}",
+        pms_id=pms_id,
+        created_at=utc_now(),
+        updated_at=utc_now(),
+    )

@@ -286,3 +286,30 @@ def test_a_file_keeps_records_and_keys(tmp_path) -> None:
     assert after.records.get("note", written["id"]) == written
     assert after.records.add("note", content, "k") == (written, False)
     after.close()
+
+
+def test_a_merge_gives_the_survivor_numbers_animals_and_records_and_is_told(pms: Pms) -> None:
+    other = {"name": "Ada Parker", "phones": ["(312) 555-0143"], "patients": [{"name": "Fig"}]}
+    _, added = pms("POST", "/clients", json=other)
+    _, note = pms("POST", "/notes", json={**NOTE, "client_id": added["id"]})
+
+    status, merged = pms("POST", f"/clients/{added['id']}/merge", json={"into": "C1001"})
+
+    assert (status, merged["deleted"], merged["merged_into"]) == (200, True, "C1001")
+    _, survivor = pms("GET", "/clients/C1001")
+    assert "(312) 555-0143" in {phone["number"] for phone in survivor["phones"]}
+    assert {"name": "Fig"} in survivor["patients"]
+    _, moved = pms("GET", f"/notes/{note['id']}")
+    assert moved["client_id"] == "C1001"
+    _, delta = pms("GET", "/clients?updated_since=2020-01-01T00:00:00Z")
+    assert {each["id"]: each.get("merged_into") for each in delta["items"]} == {
+        "C1001": None,
+        added["id"]: "C1001",
+    }
+
+
+@pytest.mark.parametrize(("into", "status"), [("C1001", 422), ("C9", 404), ("", 422)])
+def test_a_client_is_merged_only_into_another_living_one(pms: Pms, into: str, status: int) -> None:
+    answered, _ = pms("POST", "/clients/C1001/merge", json={"into": into})
+
+    assert answered == status
