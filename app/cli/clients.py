@@ -1,30 +1,28 @@
 """`ringnote clients`: the directory of a clinic's clients, by import, by sync, by number."""
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict
-from pathlib import Path
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from sqlalchemy.orm import Session
 
-from ..connectors.base import Connector
 from ..delivery.connections import connector_for, find_connection
-from ..directory.csv_import import ImportResult, import_clients
 from ..directory.find import find_number
 from ..directory.sync import SyncResult, sync_clients
+from ..directory.sync_state import set_schedule, tell_sync
 from ..errors import InputError, Temporary
-from ..models import Clinic
+from ..models import Clinic, Connection
 from ..runtime import Runtime
+from .client_list import import_
 from .context import get_clinic, pass_runtime
-from .output import emit, json_option, print_table, say
+from .counting import counting
+from .output import emit, json_option, print_fields, print_table, say
+from .sync_words import describe_sync
 
 SYNC_TRIES = 6
 LONGEST_WAIT_SECONDS = 60.0
-ROWS_SHOWN = 50
 
 
 @click.group()
@@ -32,54 +30,64 @@ def clients() -> None:
     """The clinic's clients: bring them in, keep them current, find one by number."""
 
 
-@clients.command("import")
-@click.argument("clinic")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--dry-run", is_flag=True, help="Read and check everything, write nothing.")
-@json_option
-@pass_runtime
-def import_(runtime: Runtime, clinic: str, file: Path, dry_run: bool, as_json: bool) -> None:
-    """Import a client list exported from the PMS.
-
-    FILE is CSV or TSV with a first row of column names: one for the client's id in the PMS, one or
-    more for phone numbers (several in a cell are fine), and, if there are, the name and the
-    patients. Rows that cannot be taken are told by line; the others are imported. Importing again
-    updates.
-
-    \b
-    ringnote clients import "Elm Street Vets" clients.csv --dry-run
-    """
-    with runtime.db.reading() as session:
-        found = get_clinic(session, clinic)
-    with _progress("rows read", "clients.import") as progress:
-        result = import_clients(
-            runtime.db, found, file, runtime.clock(), progress=progress, dry_run=dry_run
-        )
-    emit(_import_value(result), as_json, lambda: _show_import(result))
-    if not result.imported:
-        say("No client was imported: none of the rows could be taken.")
-        click.get_current_context().exit(1)
+clients.add_command(import_)
 
 
 @clients.command()
 @click.argument("clinic")
 @click.option("--full", is_flag=True, help="Read all clients anew, not only what changed.")
+@click.option(
+    "--remove-missing",
+    is_flag=True,
+    help="Believe a PMS that tells suddenly of few clients: mark the others as deleted.",
+)
 @json_option
 @pass_runtime
-def sync(runtime: Runtime, clinic: str, full: bool, as_json: bool) -> None:
-    """Read the clients from the clinic's PMS, to the end: all at first, then what changed."""
+def sync(runtime: Runtime, clinic: str, full: bool, remove_missing: bool, as_json: bool) -> None:
+    """Read the clients from the clinic's PMS, to the end: all at first, then what changed.
+
+    The worker does so by itself, see `clients schedule`. Interrupted, it goes on where it stood.
+    """
     with runtime.db.reading() as session:
         found = get_clinic(session, clinic)
-        connection = find_connection(session, found.id)
-    if connection is None:
-        raise InputError(f"{found.name} has no PMS; see: ringnote connect --help")
+        connection = _connection(session, found)
     connector = connector_for(connection, runtime.vault, runtime.http)
-    with _progress("clients read", "clients.sync") as progress:
-        result = _sync_to_the_end(runtime, found, connection.id, connector, full, progress)
+    with counting("clients read", "clients.sync") as progress:
+        run = partial(
+            sync_clients,
+            runtime.db,
+            found,
+            connection.id,
+            connector,
+            runtime.clock,
+            progress,
+            remove_missing=remove_missing,
+        )
+        result = _sync_to_the_end(run, full)
     emit(_sync_value(result), as_json, lambda: _show_sync(result))
     if result.reason:
         say(f"The sync stopped before the end: {result.reason}.")
         click.get_current_context().exit(1)
+
+
+@clients.command()
+@click.argument("clinic")
+@click.option(
+    "--every", type=click.IntRange(1, 7 * 24 * 60), metavar="MINUTES", help="Follow this often."
+)
+@click.option("--off", is_flag=True, help="Follow only when `clients sync` is run.")
+@json_option
+@pass_runtime
+def schedule(runtime: Runtime, clinic: str, every: int | None, off: bool, as_json: bool) -> None:
+    """Tell how far the worker has followed the clinic's PMS, and set how often it does."""
+    if every is not None and off:
+        raise click.UsageError("Either --every or --off.")
+    with runtime.db.transaction() as session:
+        connection = _connection(session, get_clinic(session, clinic))
+        if every is not None or off:
+            set_schedule(session, runtime.db, connection.id, (every or 0) * 60)
+        value = tell_sync(session, runtime.db, connection.id)
+    emit(value, as_json, lambda: print_fields(describe_sync(value)))
 
 
 @clients.command()
@@ -94,19 +102,17 @@ def find(runtime: Runtime, clinic: str, number: str, as_json: bool) -> None:
     emit(value, as_json, lambda: _show_found(value))
 
 
-def _sync_to_the_end(
-    runtime: Runtime,
-    clinic: Clinic,
-    connection_id: int,
-    connector: Connector,
-    full: bool,
-    progress: Callable[[int], None],
-) -> SyncResult:
+def _connection(session: Session, clinic: Clinic) -> Connection:
+    connection = find_connection(session, clinic.id)
+    if connection is None:
+        raise InputError(f"{clinic.name} has no PMS; see: ringnote connect --help")
+    return connection
+
+
+def _sync_to_the_end(run: Callable[..., SyncResult], full: bool) -> SyncResult:
     for tries_left in reversed(range(SYNC_TRIES)):
         try:
-            return sync_clients(
-                runtime.db, clinic, connection_id, connector, runtime.clock, progress, full=full
-            )
+            return run(full=full)
         except Temporary as error:
             if not tries_left:
                 raise
@@ -115,46 +121,6 @@ def _sync_to_the_end(
             time.sleep(wait)
             full = False  # The next try goes on where this one stood.
     raise AssertionError("the last try returns or raises")
-
-
-def _import_value(result: ImportResult) -> dict[str, Any]:
-    return {
-        "rows": result.rows,
-        "imported": result.imported,
-        "added": result.tally.added,
-        "updated": result.tally.updated,
-        "unchanged": result.tally.unchanged,
-        "rejected": [asdict(each) for each in result.rejected],
-        "rejected_rows": result.rejected_rows,
-        "unreadable_numbers": result.tally.unreadable_numbers,
-        "now_due": result.now_due,
-        "dry_run": result.is_dry_run,
-        "columns": result.columns,
-        "encoding": result.encoding,
-        "delimiter": result.delimiter,
-    }
-
-
-def _show_import(result: ImportResult) -> None:
-    for what, headings in result.columns.items():
-        if headings:
-            say(f"{what}: {', '.join(headings)}")
-    tally = result.tally
-    done = "Would import" if result.is_dry_run else "Imported"
-    click.echo(
-        f"{done} {result.imported:,} clients: {tally.added:,} new, {tally.updated:,} changed,"
-        f" {tally.unchanged:,} as they were."
-    )
-    if tally.unreadable_numbers:
-        click.echo(f"{tally.unreadable_numbers:,} more numbers of theirs could not be read.")
-    if result.now_due:
-        click.echo(f"{result.now_due:,} calls and conversations waited for them and are due now.")
-    if result.rejected_rows:
-        click.echo(f"{result.rejected_rows:,} rows were rejected:")
-        shown = result.rejected[:ROWS_SHOWN]
-        print_table(["Line", "Reason"], [(each.line, each.reason) for each in shown])
-        if result.rejected_rows > len(shown):
-            click.echo(f"… and {result.rejected_rows - len(shown):,} more (--json tells them).")
 
 
 def _sync_value(result: SyncResult) -> dict[str, Any]:
@@ -198,15 +164,3 @@ def _show_found(value: dict[str, Any]) -> None:
                 for client in value["clients"]
             ],
         )
-
-
-@contextmanager
-def _progress(what: str, task: str) -> Iterator[Callable[[int], None]]:
-    """A counter on stderr, where that is a terminal."""
-    console = Console(stderr=True)
-    columns = (SpinnerColumn(), TextColumn("{task.completed:,.0f} " + what), TimeElapsedColumn())
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as shown:
-        shown_task = shown.add_task(task, total=None)
-        yield lambda done: shown.update(shown_task, completed=done)

@@ -81,6 +81,10 @@ NO_PHONE_WORDS = {
 }
 
 
+PARTS = ("id", "name", "first", "last", "phones", "patients")
+"""What columns hold, as a mapping names it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Columns:
     """Where in a row each thing stands; -1 and () where it does not."""
@@ -110,9 +114,9 @@ def find_columns(
 ) -> Columns:
     """Guess the columns; `mapping` names headings outright.
 
-    Its keys are 'id', 'name', 'first', 'last', 'phones' and 'patients'; the last two take several
-    headings. Raises InputError naming the columns found if there is none for ids or for numbers,
-    or if a heading that was named is not there.
+    Its keys are those of PARTS; 'phones' and 'patients' take several headings, and an empty list
+    says that there is none. Raises InputError naming the columns found if there is none for ids or
+    for numbers, or if a heading that was named is not there.
     """
     shown = tuple(heading.strip() for heading in headings)
     if any(_is_data(heading) for heading in shown):
@@ -121,7 +125,7 @@ def find_columns(
     named = {what: _named(shown, value) for what, value in (mapping or {}).items()}
 
     def one(what: str, guess: Callable[[], int]) -> int:
-        return named[what][0] if named.get(what) else guess()
+        return next(iter(named[what]), -1) if what in named else guess()
 
     id_ = one("id", lambda: _guess_id(plain))
     name = one("name", lambda: _first(plain, NAME_NAMES, but=id_))
@@ -129,7 +133,9 @@ def find_columns(
     last = one("last", lambda: _first(plain, LAST_NAMES, but=id_))
     if first >= 0 and last >= 0 and "name" not in named:
         name = -1
-    patients = named.get("patients") or [i for i, text in enumerate(plain) if text in PATIENT_NAMES]
+    patients = named.get("patients")
+    if patients is None:
+        patients = [i for i, text in enumerate(plain) if text in PATIENT_NAMES]
     taken = {id_, name, first, last, *patients}
     phones = named.get("phones") or [
         i for i, text in enumerate(shown) if i not in taken and _says_phone(text)
@@ -177,12 +183,12 @@ def _require(shown: Sequence[str], id_: int, phones: Sequence[int]) -> None:
     if id_ < 0:
         raise InputError(
             "No column holds the client's id in the PMS: one should be called id, client id,"
-            f" account number or the like. {_found(shown)}"
+            f" account number or the like, or be named: --column id=HEADING. {_found(shown)}"
         )
     if not phones:
         raise InputError(
             "No column holds phone numbers: one should be called phone, mobile, home, work or the"
-            f" like. {_found(shown)}"
+            f" like, or be named: --column phone=HEADING. {_found(shown)}"
         )
 
 

@@ -1,41 +1,50 @@
-"""Imports a clinic's client list from CSV or TSV: good rows are stored, bad ones told by line.
+"""Imports a clinic's client list from CSV or TSV: checked whole, then stored batch by batch.
 
-Called by the commands. Importing a list again updates by the PMS's id.
+Called by the commands and the console. Importing a list again updates by the PMS's id.
 """
 
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from array import array
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import chain
+from itertools import pairwise
 from pathlib import Path
 
-from ..connectors.base import Phone, PmsClient
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from ..connectors.base import PmsClient
 from ..db import Database
 from ..errors import InputError
-from ..models import Clinic
-from .clients import Tally, add_up, plan_clients, read_phones, store_clients
-from .csv_columns import Columns, find_columns
-from .csv_text import Rejection, Row, detect_format, open_text, read_rows
+from ..models import Client, Clinic
+from .bulk import among
+from .clients import Tally, add_up, plan_clients, store_clients
+from .csv_clients import ClientList, ClientRow, ColumnMapping, joined, read_clients_csv
+from .csv_text import Rejection
+from .missing import count_missing, next_missing
 from .waiting import mark_waiting
 
+__all__ = ["ClientRow", "ImportResult", "import_clients", "read_clients_csv"]
+
 BATCH_ROWS = 500
-MAX_ID = 200
-MAX_NAME = 500
-NO_NUMBER = ("n/a", "na", "none", "no phone", "unknown", "-", "--", "0", "null")
-"""What people write where there is no number."""
 REJECTIONS_KEPT = 10_000
 """How many rejected rows are told one by one; all are counted."""
+MOST_CLIENTS = 5_000_000
+MOST_HELD = 200_000
+"""How many clients whose rows stand apart are joined in memory."""
 
-ColumnMapping = Mapping[str, str | Sequence[str]]
 
+@dataclass(slots=True)
+class Checked:
+    """What a first reading found, before anything is written."""
 
-@dataclass(frozen=True, slots=True)
-class ClientRow:
-    """One good row: the line on which it begins and the client it holds."""
-
-    line: int
-    client: PmsClient
+    rows: int = 0
+    good_rows: int = 0
+    rejected_rows: int = 0
+    rejected: list[Rejection] = field(default_factory=list)
+    """The first of them, without their cells."""
+    repeated: frozenset[int] = frozenset()
+    """Hashes of the ids that stand in rows apart from each other."""
 
 
 @dataclass(slots=True)
@@ -53,93 +62,63 @@ class ImportResult:
     """The first of them."""
     now_due: int = 0
     """How many calls and conversations waited for what was imported."""
+    is_cancelled: bool = False
+    """Whether it was interrupted; what was stored until then stays."""
+    missing: int | None = None
+    """With `replaces`: how many living clients of the directory are not in the list."""
 
     @property
     def imported(self) -> int:
         return self.tally.clients
 
 
-class ClientList:
-    """A client list in a file: how it is written, which column is what, and its rows.
+@dataclass(slots=True)
+class _Import:
+    """An import under way. `seen_at` is when it began, if the list replaces all."""
 
-    Raises InputError if the file cannot be read or has no column for ids or for numbers.
-    """
+    db: Database
+    clinic: Clinic
+    now: datetime
+    seen_at: datetime | None
+    result: ImportResult
+    known: int = 0
+    """In a dry run: how many living clients of the directory the list holds."""
 
-    def __init__(self, path: Path, mapping: ColumnMapping | None = None) -> None:
-        try:
-            self.path = path
-            self.format = detect_format(path)
-            with open_text(path, self.format.encoding) as text:
-                headings = next(self._after_hint(read_rows(text, self.format.delimiter)), None)
-        except OSError as error:
-            raise InputError(f"{path} cannot be read: {error.strerror}.") from None
-        if not isinstance(headings, Row):
-            raise InputError("The first row, which names the columns, cannot be read.")
-        self.columns: Columns = find_columns(headings.cells, mapping)
 
-    def rows(self, region: str) -> Iterator[ClientRow | Rejection]:
-        """Each row as a client or as a rejection; rows of one id in succession become one."""
-        held: ClientRow | None = None
-        with open_text(self.path, self.format.encoding) as text:
-            rows = self._after_hint(read_rows(text, self.format.delimiter))
-            next(rows, None)
-            for row in rows:
-                read = row if isinstance(row, Rejection) else self._read(row, region)
-                if isinstance(read, Rejection):
-                    yield read
-                elif held is not None and held.client.id == read.client.id:
-                    held = replace(held, client=_joined(held.client, read.client))
-                else:
-                    if held is not None:
-                        yield held
-                    held = read
-        if held is not None:
-            yield held
-
-    def _read(self, row: Row, region: str) -> ClientRow | Rejection:
-        columns, cells = self.columns, [_plain(cell) for cell in row.cells]
-        width = len(columns.headings)
-        if any(cells[width:]):
-            return Rejection(row.line, f"it has {len(cells)} cells for {width} columns")
-        if len(cells) <= max(columns.id, min(columns.phones)):
-            return Rejection(row.line, f"it has only {len(cells)} cells for {width} columns")
-        cells += [""] * (width - len(cells))
-        id_, name = cells[columns.id], _name(columns, cells)
-        if not id_:
-            return Rejection(row.line, "it has no client id")
-        if len(id_) > MAX_ID or len(name) > MAX_NAME:
-            return Rejection(row.line, "its id or name is far too long")
-        client = PmsClient(
-            id_,
-            name,
-            tuple(
-                Phone(cells[i], columns.headings[i])
-                for i in columns.phones
-                if cells[i] and cells[i].lower() not in NO_NUMBER
-            ),
-            _patients(columns, cells),
+def check_clients(
+    clients: ClientList,
+    region: str,
+    progress: Callable[[int], None] | None = None,
+    reject: Callable[[Rejection], None] | None = None,
+) -> Checked:
+    """Read the whole list, writing nothing. `progress` hears the rows read, `reject` each rejection
+    with its cells. Raises InputError if the list has no rows, or far too many."""
+    found = Checked()
+    ids = array("q")
+    for row in clients.rows(region):
+        found.rows += 1
+        if isinstance(row, Rejection):
+            found.rejected_rows += 1
+            if len(found.rejected) < REJECTIONS_KEPT:
+                found.rejected.append(Rejection(row.line, row.reason))
+            if reject:
+                reject(row)
+        else:
+            ids.append(hash(row.client.id))
+        if len(ids) > MOST_CLIENTS:
+            raise InputError(f"The file has more than {MOST_CLIENTS:,} clients; no clinic has.")
+        if progress and not found.rows % BATCH_ROWS:
+            progress(found.rows)
+    if not found.rows:
+        raise InputError("The file has a row of column names and no clients below it.")
+    found.good_rows = len(ids)
+    found.repeated = frozenset(one for one, other in pairwise(sorted(ids)) if one == other)
+    if len(found.repeated) > MOST_HELD:
+        raise InputError(
+            f"More than {MOST_HELD:,} clients have rows that stand apart; sort the list by client"
+            " id and import it again."
         )
-        if client.phones and not read_phones(client.phones, region)[0]:
-            return Rejection(row.line, "none of its phone numbers can be read")
-        return ClientRow(row.line, client)
-
-    @staticmethod
-    def _after_hint(rows: Iterator[Row | Rejection]) -> Iterator[Row | Rejection]:
-        """Leave out the line `sep=;` with which Excel's exports may begin."""
-        first = next(rows, None)
-        if isinstance(first, Row) and first.cells[0].lower() == "sep=":
-            return rows
-        return chain([first], rows) if first is not None else iter(())
-
-
-def read_clients_csv(
-    path: Path, region: str, mapping: ColumnMapping | None = None
-) -> Iterator[ClientRow | Rejection]:
-    """The rows of a client list, each as a client or as a rejection.
-
-    Raises InputError, before the first row, if the file is no client list.
-    """
-    return ClientList(path, mapping).rows(region)
+    return found
 
 
 def import_clients(
@@ -151,73 +130,120 @@ def import_clients(
     dry_run: bool = False,
     mapping: ColumnMapping | None = None,
 ) -> ImportResult:
-    """Import a client list in batches, each committed by itself with what it makes due.
+    """Check a client list and import it; see `import_checked`.
 
-    `progress` hears the number of rows done so far. With `dry_run` nothing is written. Raises
-    InputError, before anything is written, if the file is no client list.
+    Raises InputError, before anything is written, if the file is no client list.
     """
     clients = ClientList(path, mapping)
-    result = ImportResult(
-        clients.format.encoding, clients.format.delimiter, clients.columns.described(), dry_run
-    )
-    batch: list[PmsClient] = []
-    for row in clients.rows(clinic.region):
-        result.rows += 1
-        if isinstance(row, Rejection):
-            result.rejected_rows += 1
-            if len(result.rejected) < REJECTIONS_KEPT:
-                result.rejected.append(row)
-        else:
-            batch.append(row.client)
-        if len(batch) >= BATCH_ROWS:
-            _store(db, clinic, batch, now, result)
-            batch = []
+    checked = check_clients(clients, clinic.region)
+    return import_checked(db, clinic, clients, checked, now, progress, dry_run=dry_run)
+
+
+def import_checked(
+    db: Database,
+    clinic: Clinic,
+    clients: ClientList,
+    checked: Checked,
+    now: datetime,
+    progress: Callable[[int], None] | None = None,
+    *,
+    dry_run: bool = False,
+    replaces: bool = False,
+) -> ImportResult:
+    """Store the good rows in batches, each committed by itself with what it makes due.
+
+    `progress` hears the number of rows done so far. With `dry_run` nothing is written. An
+    interrupt ends it between two batches. With `replaces` the result says how many clients are
+    missing from the list, which `remove_missing` takes out.
+    """
+    described = clients.columns.described()
+    result = ImportResult(clients.format.encoding, clients.format.delimiter, described, dry_run)
+    result.rejected_rows, result.rejected = checked.rejected_rows, checked.rejected
+    work = _Import(db, clinic, now, now if replaces else None, result)
+    try:
+        for batch in _batches(clients, checked, work):
+            _store(work, batch)
             if progress:
                 progress(result.rows)
-    if batch:
-        _store(db, clinic, batch, now, result)
-    if progress:
-        progress(result.rows)
+    except KeyboardInterrupt:
+        result.is_cancelled = True
+        return result
+    if replaces:
+        result.missing = _count_missing(work)
     return result
 
 
-def _store(
-    db: Database, clinic: Clinic, batch: list[PmsClient], now: datetime, result: ImportResult
-) -> None:
+def remove_missing(db: Database, clinic: Clinic, result: ImportResult, now: datetime) -> None:
+    """Mark as deleted whom the list that was imported at `now` does not hold; adds to `result`.
+
+    Commits batch by batch.
+    """
+    is_more = True
+    while is_more:
+        tally = Tally()
+        with db.transaction() as session:
+            gone = next_missing(session, clinic.id, now)
+            where = (clinic.id, gone, "import", now, clinic.region)
+            changed = store_clients(session, db, *where, tally)
+            now_due = mark_waiting(session, db, clinic.id, changed)
+        add_up(result.tally, tally)
+        result.now_due += now_due
+        is_more = bool(gone)
+
+
+def _batches(clients: ClientList, checked: Checked, work: _Import) -> Iterator[list[ClientRow]]:
+    """The good rows, each client once: those whose rows stand apart come joined, at the end."""
+    batch: list[ClientRow] = []
+    held: dict[str, ClientRow] = {}
+    for row in clients.rows(work.clinic.region):
+        work.result.rows += 1
+        if isinstance(row, Rejection):
+            pass
+        elif hash(row.client.id) in checked.repeated:
+            known = held.get(row.client.id)
+            held[row.client.id] = joined(known, row) if known else row
+        else:
+            batch.append(row)
+        if len(batch) >= BATCH_ROWS:
+            yield batch
+            batch = []
+    batch += held.values()
+    for start in range(0, len(batch), BATCH_ROWS):
+        yield batch[start : start + BATCH_ROWS]
+
+
+def _store(work: _Import, batch: list[ClientRow]) -> None:
+    db, clinic, result = work.db, work.clinic, work.result
+    clients = [row.client for row in batch]
     if result.is_dry_run:
         with db.reading() as session:
-            add_up(result.tally, plan_clients(session, clinic.id, batch, clinic.region).tally)
+            add_up(result.tally, plan_clients(session, clinic.id, clients, clinic.region).tally)
+            work.known += _count_living(session, clinic, clients)
         return
+    tally = Tally()
     with db.transaction() as session:
-        changed = store_clients(
-            session, db, clinic.id, batch, "import", now, clinic.region, result.tally
-        )
-        result.now_due += mark_waiting(session, db, clinic.id, changed)
+        where = (clinic.id, clients, "import", work.now, clinic.region)
+        changed = store_clients(session, db, *where, tally, work.seen_at)
+        now_due = mark_waiting(session, db, clinic.id, changed)
+    # What was rolled back, because it was interrupted, was not imported.
+    add_up(result.tally, tally)
+    result.now_due += now_due
 
 
-def _joined(first: PmsClient, second: PmsClient) -> PmsClient:
-    """Lists with a row for each animal repeat their client."""
-    return replace(
-        first,
-        name=first.name or second.name,
-        phones=tuple(dict.fromkeys(first.phones + second.phones)),
-        patients=tuple(dict.fromkeys(first.patients + second.patients)),
+def _count_missing(work: _Import) -> int:
+    with work.db.reading() as session:
+        if not work.result.is_dry_run:
+            return count_missing(session, work.clinic.id, work.now)
+        return _count_living(session, work.clinic, None) - work.known
+
+
+def _count_living(session: Session, clinic: Clinic, among_these: list[PmsClient] | None) -> int:
+    query = (
+        sa.select(sa.func.count())
+        .select_from(Client)
+        .where(Client.clinic_id == clinic.id, Client.deleted_at.is_(None))
     )
-
-
-def _plain(cell: str) -> str:
-    cell = cell.strip()
-    # Spreadsheets keep leading zeros by writing ="00123".
-    if cell.startswith('="') and cell.endswith('"') and len(cell) > 2:
-        return cell[2:-1].strip()
-    return cell
-
-
-def _name(columns: Columns, cells: Sequence[str]) -> str:
-    parts = [columns.name] if columns.name >= 0 else [columns.first, columns.last]
-    return " ".join(cells[part] for part in parts if part >= 0 and cells[part])
-
-
-def _patients(columns: Columns, cells: Sequence[str]) -> tuple[str, ...]:
-    names = chain.from_iterable(re.split(r"[,;|/\n]", cells[i]) for i in columns.patients)
-    return tuple(dict.fromkeys(name.strip() for name in names if name.strip()))
+    if among_these is not None:
+        ids = [client.id for client in among_these]
+        query = query.where(among(session, Client.external_id, ids))
+    return session.scalars(query).one()

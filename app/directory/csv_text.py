@@ -7,7 +7,7 @@ import codecs
 import csv
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import TextIOWrapper
 from pathlib import Path
 from typing import TextIO
@@ -25,12 +25,28 @@ BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+IN_A_SPREADSHEET = "open it in a spreadsheet and save it as CSV (UTF-8)"
+IN_THE_PMS = "export the client list from the PMS again, as CSV"
+UNPACK = "unpack it and import the CSV file that is in it"
 OTHER_FORMATS = (
-    (b"PK\x03\x04", "an Excel workbook or a zip archive"),
-    (b"\xd0\xcf\x11\xe0", "an old Excel workbook"),
-    (b"%PDF", "a PDF"),
-    (b"\x1f\x8b", "a gzip archive"),
+    (b"PK\x03\x04", b"xl/", "an Excel workbook", IN_A_SPREADSHEET),
+    (b"PK\x03\x04", b"[Content_Types].xml", "an Excel workbook", IN_A_SPREADSHEET),
+    (b"PK\x03\x04", b"opendocument.spreadsheet", "an OpenDocument sheet", IN_A_SPREADSHEET),
+    (b"PK\x03\x04", b"", "an Excel workbook or a zip archive", f"{IN_A_SPREADSHEET}, or {UNPACK}"),
+    (b"\xd0\xcf\x11\xe0", b"", "an old Excel workbook", IN_A_SPREADSHEET),
+    (b"{\\rtf", b"", "a text document", IN_THE_PMS),
+    (b"%PDF", b"", "a PDF", IN_THE_PMS),
+    (b"\x1f\x8b", b"", "a gzip archive", UNPACK),
+    (b"BZh", b"", "a bzip2 archive", UNPACK),
+    (b"\xfd7zXZ", b"", "an xz archive", UNPACK),
+    (b"7z\xbc\xaf", b"", "a 7-Zip archive", UNPACK),
+    (b"Rar!", b"", "a RAR archive", UNPACK),
+    (b"\x89PNG", b"", "an image", IN_THE_PMS),
+    (b"\xff\xd8\xff", b"", "an image", IN_THE_PMS),
+    (b"GIF8", b"", "an image", IN_THE_PMS),
+    (b"SQLite format 3", b"", "a database", IN_THE_PMS),
 )
+"""What else people have at hand: what it begins with, what it holds early, its name, what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +59,14 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """A row that could not be taken: its line and why, without its contents."""
+    """A row that could not be taken: its line and why.
+
+    `cells` is what it holds, as far as that can be told, to be given back to whoever mends it.
+    """
 
     line: int
     reason: str
+    cells: tuple[str, ...] = field(default=(), repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +83,9 @@ def detect_format(path: Path) -> Format:
         sample = file.read(SAMPLE_BYTES)
     if not sample.strip(b"\x00\xef\xbb\xbf\xff\xfe \t\r\n"):
         raise InputError("The file is empty; it should begin with a row of column names.")
-    for magic, what in OTHER_FORMATS:
-        if sample.startswith(magic):
-            raise InputError(f"The file is {what}, not CSV; save it as CSV (UTF-8) and try again.")
+    for magic, inside, what, advice in OTHER_FORMATS:
+        if sample.startswith(magic) and inside in sample:
+            raise InputError(f"The file is {what}, not CSV: {advice}.")
     encoding = _detect_encoding(path, sample)
     with open_text(path, encoding) as text:
         first = next(
@@ -96,7 +116,8 @@ def read_rows(text: TextIO, delimiter: str) -> Iterator[Row | Rejection]:
         if rows is None and following is not None and len(held) < MAX_ROW_LINES:
             continue
         if rows is None:
-            yield Rejection(held[0][0], "a quotation mark is opened and never closed")
+            broken = tuple(held[0][1].rstrip("\r\n").replace('"', "").split(delimiter))
+            yield Rejection(held[0][0], "a quotation mark is opened and never closed", broken)
             given_back.extendleft(reversed(held[1:]))
         else:
             yield from rows

@@ -2,19 +2,22 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from click.testing import CliRunner, Result
 
 from factories import make_client, make_clinic, make_connection
 from fakes import MemoryConnector
 from ringnote.cli import clients as commands
 from ringnote.cli.clients import clients
+from ringnote.clock import utc_now
 from ringnote.connectors.base import ClientPage, PmsClient
 from ringnote.delivery.connections import open_connection
 from ringnote.errors import InputError, RateLimited, Temporary
-from ringnote.models import Clinic
+from ringnote.models import Client, Clinic
 from ringnote.runtime import Runtime
 from ringnote.sandbox.people import invent_clients
 from ringnote.sandbox.pms import create_pms
@@ -210,3 +213,105 @@ def test_a_sync_reads_the_sandbox_pms_to_its_end_and_then_only_what_changed(
     assert second["full"] is False
     assert second["clients"] < 450
     assert (full["full"], full["unchanged"]) == (True, 450)
+
+
+def test_the_columns_are_shown_corrected_and_remembered_for_the_clinic(
+    runtime: Runtime, clinic: Clinic, tmp_path: Path
+) -> None:
+    path = write(tmp_path, "Ref,Who,Mobile No,Fax\n1,Jane,2125550142,2125550143\n")
+    with pytest.raises(InputError, match="--column id=HEADING"):
+        run(runtime, "import", "Elm Street Vets", path)
+    named = ("--column", "id=ref", "--column", "name=Who")
+
+    tried = run(runtime, "import", "Elm Street Vets", path, *named, "--dry-run")
+    with pytest.raises(InputError, match="No column holds"):
+        run(runtime, "import", "Elm Street Vets", path)
+    run(runtime, "import", "Elm Street Vets", path, *named)
+    again = run(runtime, "import", "Elm Street Vets", path, "--column", "phone=Fax")
+    last = json.loads(run(runtime, "import", "Elm Street Vets", path, "--json").stdout)
+
+    assert "id: Ref (as you say)" in tried.stderr
+    assert "phones: Mobile No (guessed)" in tried.stderr
+    assert "id: Ref (as named before)" in again.stderr
+    assert last["columns"] == {"id": ["Ref"], "name": ["Who"], "phones": ["Fax"], "patients": []}
+    with pytest.raises(InputError, match="No column holds the client's id"):
+        run(runtime, "import", "Elm Street Vets", path, "--guess")
+
+
+@pytest.mark.parametrize(
+    ("named", "said"),
+    [("fone=Mobile", "names no column"), ("phone", "names no column"), ("id=X", "no column 'X'")],
+)
+def test_a_column_that_is_not_there_is_told(
+    runtime: Runtime, clinic: Clinic, tmp_path: Path, named: str, said: str
+) -> None:
+    path = write(tmp_path, "id,name,phone\n1,Jane,2125550142\n")
+
+    with pytest.raises(InputError, match=said):
+        run(runtime, "import", "Elm Street Vets", path, "--column", named)
+
+
+def test_rejected_rows_are_written_safely_mended_and_imported_again(
+    runtime: Runtime, clinic: Clinic, tmp_path: Path
+) -> None:
+    path = write(
+        tmp_path,
+        'id,name,phone\n,=cmd(),+12125550142\n2,Joe,none of it\n3,"Ann,2125550144\n4,Al,\n',
+    )
+    rejected = tmp_path / "rejected.csv"
+
+    first = run(runtime, "import", "Elm Street Vets", path, "--rejected", str(rejected))
+    text = rejected.read_text(encoding="utf-8-sig")
+    rejected.write_text(text.replace("it has no client id,", "it has no client id,1"))
+    second = run(runtime, "import", "Elm Street Vets", str(rejected), "--json")
+
+    assert "mend them there" in first.stderr
+    assert (rejected.stat().st_mode & 0o777) == 0o600
+    assert text.splitlines() == [
+        "ringnote_line,ringnote_reason,id,name,phone",
+        "2,it has no client id,,'=cmd(),'+12125550142",
+        "3,none of its phone numbers can be read,2,Joe,none of it",
+        "4,a quotation mark is opened and never closed,3,Ann,2125550144",
+    ]
+    told = json.loads(second.stdout)
+    assert (told["added"], told["rejected_rows"]) == (2, 1)
+    found = json.loads(run(runtime, "find", str(clinic.id), "+12125550142", "--json").stdout)
+    assert found["clients"][0]["name"] == "=cmd()"
+
+
+def test_a_list_that_replaces_asks_with_the_count_and_not_after_rejected_rows(
+    runtime: Runtime, clinic: Clinic, tmp_path: Path
+) -> None:
+    run(runtime, "import", str(clinic.id), write(tmp_path, "id,phone\n1,\n2,\n3,\n"))
+    with runtime.db.transaction() as session:
+        session.execute(sa.update(Client).values(updated_at=utc_now() - timedelta(days=1)))
+    shorter = write(tmp_path, "id,phone\n1,\n")
+    command = ["import", str(clinic.id), shorter, "--replace"]
+
+    declined = CliRunner().invoke(clients, command, obj=runtime, input="n\n")
+    silent = json.loads(run(runtime, *command, "--json").stdout)
+    flawed = write(tmp_path, "id,phone\n1,\n,2125550142\n")
+    not_sure = run(runtime, "import", str(clinic.id), flawed, "--replace", "--yes")
+    write(tmp_path, "id,phone\n1,\n")
+    removed = json.loads(run(runtime, *command, "--yes", "--json").stdout)
+
+    assert "2 clients of Elm Street Vets are not in the list. Mark them as deleted?" in (
+        declined.stderr
+    )
+    assert "2 clients of the directory are not in the list" in declined.stdout
+    assert (silent["missing"], silent["removed"]) == (2, False)
+    assert "Some rows were rejected" in not_sure.stderr
+    assert (removed["removed"], removed["deleted"]) == (True, 2)
+
+
+def test_the_schedule_is_told_and_set(runtime: Runtime, clinic: Clinic) -> None:
+    make_connection(runtime.db, clinic)
+
+    before = json.loads(run(runtime, "schedule", str(clinic.id), "--json").stdout)
+    hourly = json.loads(run(runtime, "schedule", str(clinic.id), "--every", "60", "--json").stdout)
+    off = run(runtime, "schedule", str(clinic.id), "--off")
+
+    assert (before["state"], before["every_seconds"]) == ("never", 900)
+    assert hourly["every_seconds"] == 3600
+    assert "only by `ringnote clients sync`" in off.stdout
+    assert "not begun yet" in off.stdout

@@ -9,10 +9,14 @@ import sqlalchemy as sa
 
 from factories import make_clinic
 from ringnote.db import Database
+from ringnote.directory import csv_import
+from ringnote.directory.csv_clients import ClientList
 from ringnote.directory.csv_import import (
     BATCH_ROWS,
     ClientRow,
     ImportResult,
+    check_clients,
+    import_checked,
     import_clients,
     read_clients_csv,
 )
@@ -21,6 +25,7 @@ from ringnote.errors import InputError
 from ringnote.models import Client, ClientNumber, Clinic
 
 NOW = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)
+LATER = datetime(2026, 3, 3, 15, 0, tzinfo=UTC)
 Write = Callable[[str], Path]
 
 
@@ -210,3 +215,104 @@ def test_a_file_that_is_no_client_list_is_refused_before_anything_is_written(
 def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be read"):
         read_clients_csv(tmp_path, "US")
+
+
+def test_rows_of_one_client_that_stand_apart_become_one_too(
+    db: Database, clinic: Clinic, write: Write
+) -> None:
+    between = "".join(f"c{n},Client {n},,\n" for n in range(BATCH_ROWS + 1))
+    path = write(f"id,name,phone,pet\n1,Jane,2125550142,Rex\n{between}1,Jane,2125550143,Bo\n")
+
+    result = import_clients(db, clinic, path, NOW)
+
+    assert stored(db)["1"] == ("Jane", ["Rex", "Bo"], {"+12125550142", "+12125550143"})
+    assert (result.tally.added, result.tally.updated) == (BATCH_ROWS + 2, 0)
+
+
+def test_a_number_without_its_area_code_is_kept_with_its_client_to_be_told_of(
+    db: Database, clinic: Clinic, write: Write
+) -> None:
+    path = write("id,name,Home Phone,Cell\n1,Jane,555-0142,\n2,Joe,ask wife,212-555-0143\n")
+
+    result = import_clients(db, clinic, path, NOW)
+
+    assert stored(db) == {"1": ("Jane", [], set()), "2": ("Joe", [], {"+12125550143"})}
+    assert (result.rejected_rows, result.tally.unreadable_numbers) == (0, 2)
+    with db.reading() as session:
+        flaws = dict(session.execute(sa.select(Client.external_id, Client.flaws)).all())
+    assert flaws == {
+        "1": [{"kind": "short", "raw": "555-0142", "label": "Home Phone"}],
+        "2": [{"kind": "unreadable", "raw": "ask wife", "label": "Home Phone"}],
+    }
+
+
+def test_what_was_wrong_with_a_number_is_forgotten_once_it_is_mended(
+    db: Database, clinic: Clinic, write: Write
+) -> None:
+    import_clients(db, clinic, write("id,name,phone\n1,Jane,555-0142\n"), NOW)
+
+    import_clients(db, clinic, write("id,name,phone\n1,Jane,212-555-0142\n"), NOW)
+
+    with db.reading() as session:
+        assert session.scalars(sa.select(Client.flaws)).one() == []
+
+
+def replacing(db: Database, clinic: Clinic, path: Path, *, dry_run: bool = False) -> ImportResult:
+    clients = ClientList(path)
+    checked = check_clients(clients, clinic.region)
+    return import_checked(db, clinic, clients, checked, LATER, dry_run=dry_run, replaces=True)
+
+
+def test_a_list_that_replaces_counts_whom_it_lacks_and_takes_them_out_when_told(
+    db: Database, clinic: Clinic, write: Write
+) -> None:
+    import_clients(db, clinic, write("id,name,phone\n1,A,2125550142\n2,B,2125550143\n3,C,\n"), NOW)
+    path = write("id,name,phone\n1,A,2125550142\n4,D,\n")
+
+    tried = replacing(db, clinic, path, dry_run=True)
+    done = replacing(db, clinic, path)
+    with db.reading() as session:
+        kept = session.scalars(sa.select(Client).where(Client.deleted_at.is_(None))).all()
+    csv_import.remove_missing(db, clinic, done, LATER)
+
+    assert (tried.missing, done.missing, len(kept)) == (2, 2, 4)
+    assert done.tally.deleted == 2
+    with db.reading() as session:
+        left = session.scalars(sa.select(Client.external_id).where(Client.deleted_at.is_(None)))
+        assert set(left) == {"1", "4"}
+    assert stored(db)["2"][2] == set()
+
+
+def test_an_import_that_is_interrupted_keeps_whole_batches_and_counts_them(
+    db: Database, clinic: Clinic, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = "".join(f"{n},Client {n},212555{n:04d}\n" for n in range(BATCH_ROWS * 3))
+    stores = iter((None, KeyboardInterrupt))
+    store = csv_import.store_clients
+
+    def interrupted(*arguments: object) -> set[str]:
+        changed = store(*arguments)  # type: ignore[arg-type]
+        if error := next(stores):
+            raise error
+        return changed
+
+    monkeypatch.setattr(csv_import, "store_clients", interrupted)
+
+    result = import_clients(db, clinic, write("id,name,phone\n" + rows), NOW)
+
+    assert result.is_cancelled
+    assert result.tally.added == BATCH_ROWS == len(stored(db))
+
+
+def test_a_list_of_headings_alone_is_told(db: Database, clinic: Clinic, write: Write) -> None:
+    with pytest.raises(InputError, match="no clients below"):
+        import_clients(db, clinic, write("id,name,phone\n\n"), NOW)
+
+
+def test_a_person_may_say_that_there_is_no_such_column(write: Write) -> None:
+    path = write("id,name,phone,pet\n1,Jane,2125550142,Rex\n")
+
+    (row,) = read_clients_csv(path, "US", {"patients": [], "name": []})
+
+    assert isinstance(row, ClientRow)
+    assert (row.client.name, row.client.patients) == ("", ())
