@@ -83,7 +83,7 @@ def import_(
         known = {} if guess else recall_choice(session, found.id, listed.headings)
     clients = ClientList(listed, known | choice)
     _show_columns(clients, known, choice)
-    checked = _check(clients, found, rejected)
+    checked = _check(clients, rejected)
     now = runtime.clock()
     with counting("rows imported", "clients.import", total=checked.rows) as progress:
         result = import_checked(
@@ -100,7 +100,7 @@ def import_(
     _end(result)
 
 
-def _check(clients: ClientList, clinic: Clinic, rejected: Path | None) -> Checked:
+def _check(clients: ClientList, rejected: Path | None) -> Checked:
     """Read the list whole, and put the rows that cannot be taken where they were asked for."""
     file = (
         RejectedRows(rejected, clients.file.headings, clients.format.delimiter)
@@ -110,7 +110,7 @@ def _check(clients: ClientList, clinic: Clinic, rejected: Path | None) -> Checke
     reject: Callable[[Rejection], None] | None = file.add if file else None
     try:
         with file or nullcontext(), counting("rows checked", "clients.check") as progress:
-            checked = check_clients(clients, clinic.region, progress, reject)
+            checked = check_clients(clients, progress, reject)
     except KeyboardInterrupt:
         say("Interrupted while the list was checked: nothing was written.")
         click.get_current_context().exit(INTERRUPTED)

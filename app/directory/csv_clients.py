@@ -11,10 +11,9 @@ from pathlib import Path
 
 from ..connectors.base import Phone, PmsClient
 from ..errors import InputError
-from .clients import read_phones
 from .csv_columns import Columns, find_columns
 from .csv_text import Rejection, Row, detect_format, open_text, read_rows
-from .flaws import SHORT
+from .flaws import may_hold_number
 
 MAX_ID = 200
 MAX_NAME = 500
@@ -71,11 +70,11 @@ class ClientList:
         self.format = self.file.format
         self.columns: Columns = find_columns(self.file.headings, mapping)
 
-    def rows(self, region: str) -> Iterator[ClientRow | Rejection]:
+    def rows(self) -> Iterator[ClientRow | Rejection]:
         """Each row as a client or as a rejection; rows of one id in succession become one."""
         held: ClientRow | None = None
         for row in self.file.rows():
-            read = row if isinstance(row, Rejection) else self._read(row, region)
+            read = row if isinstance(row, Rejection) else self._read(row)
             if isinstance(read, Rejection):
                 yield read
             elif held is not None and held.client.id == read.client.id:
@@ -87,7 +86,7 @@ class ClientList:
         if held is not None:
             yield held
 
-    def _read(self, row: Row, region: str) -> ClientRow | Rejection:
+    def _read(self, row: Row) -> ClientRow | Rejection:
         columns, cells = self.columns, [_plain(cell) for cell in row.cells]
         width = len(columns.headings)
 
@@ -105,21 +104,20 @@ class ClientList:
         if len(id_) > MAX_ID or len(name) > MAX_NAME:
             return rejected("its id or name is far too long")
         client = PmsClient(id_, name, _phones(columns, cells), _patients(columns, cells))
-        numbers, flaws = read_phones(client.phones, region)
-        # A number that lacks its area code is kept with its client, to be told of and mended.
-        if client.phones and not numbers and all(flaw["kind"] != SHORT for flaw in flaws):
+        # What is long enough for a number is kept with its client even where it cannot be read.
+        if client.phones and not any(map(may_hold_number, client.phones)):
             return rejected("none of its phone numbers can be read")
         return ClientRow(row.line, client)
 
 
 def read_clients_csv(
-    path: Path, region: str, mapping: ColumnMapping | None = None
+    path: Path, mapping: ColumnMapping | None = None
 ) -> Iterator[ClientRow | Rejection]:
     """The rows of a client list, each as a client or as a rejection.
 
     Raises InputError, before the first row, if the file is no client list.
     """
-    return ClientList(path, mapping).rows(region)
+    return ClientList(path, mapping).rows()
 
 
 def joined(first: ClientRow, second: ClientRow) -> ClientRow:

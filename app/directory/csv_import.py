@@ -87,7 +87,6 @@ class _Import:
 
 def check_clients(
     clients: ClientList,
-    region: str,
     progress: Callable[[int], None] | None = None,
     reject: Callable[[Rejection], None] | None = None,
 ) -> Checked:
@@ -95,7 +94,7 @@ def check_clients(
     with its cells. Raises InputError if the list has no rows, or far too many."""
     found = Checked()
     ids = array("q")
-    for row in clients.rows(region):
+    for row in clients.rows():
         found.rows += 1
         if isinstance(row, Rejection):
             found.rejected_rows += 1
@@ -135,7 +134,7 @@ def import_clients(
     Raises InputError, before anything is written, if the file is no client list.
     """
     clients = ClientList(path, mapping)
-    checked = check_clients(clients, clinic.region)
+    checked = check_clients(clients)
     return import_checked(db, clinic, clients, checked, now, progress, dry_run=dry_run)
 
 
@@ -195,7 +194,7 @@ def _batches(clients: ClientList, checked: Checked, work: _Import) -> Iterator[l
     """The good rows, each client once: those whose rows stand apart come joined, at the end."""
     batch: list[ClientRow] = []
     held: dict[str, ClientRow] = {}
-    for row in clients.rows(work.clinic.region):
+    for row in clients.rows():
         work.result.rows += 1
         if isinstance(row, Rejection):
             pass

@@ -16,6 +16,7 @@ MOST_KEPT = 20
 """How many fields of a client are kept."""
 FEWEST_DIGITS = 7
 """A field with fewer holds no number at all, not even one that lacks its area code."""
+WHOLE_DIGITS = 10
 NO_LABEL = re.compile(r"[\s\d().+/:-]*")
 Flaw = dict[str, str]
 
@@ -31,8 +32,17 @@ def find_flaw(phone: Phone, read: Sequence[Number]) -> Flaw | None:
     if read:
         words = any(not NO_LABEL.fullmatch(number.label) for number in read)
         return _flaw(LABELLED, phone) if words else None
-    digits = sum(sign.isdigit() for sign in phone.number)
-    return _flaw(SHORT if FEWEST_DIGITS <= digits < 10 else UNREADABLE, phone)
+    is_short = FEWEST_DIGITS <= _count_digits(phone) < WHOLE_DIGITS
+    return _flaw(SHORT if is_short else UNREADABLE, phone)
+
+
+def may_hold_number(phone: Phone) -> bool:
+    """Whether the field has digits enough for a number, if only one without its area code."""
+    return _count_digits(phone) >= FEWEST_DIGITS
+
+
+def _count_digits(phone: Phone) -> int:
+    return sum(map(str.isdigit, phone.number))
 
 
 def _flaw(kind: str, phone: Phone) -> Flaw:

@@ -97,7 +97,7 @@ def test_good_rows_are_imported_and_each_bad_one_is_told_by_line(
 def test_no_reason_repeats_what_the_row_holds(write: Write) -> None:
     path = write("id,name,phone\n,Jane Doe,2125550142\n2,Jane Doe,none of your business\n")
 
-    reasons = [row.reason for row in read_clients_csv(path, "US") if isinstance(row, Rejection)]
+    reasons = [row.reason for row in read_clients_csv(path) if isinstance(row, Rejection)]
 
     assert len(reasons) == 2
     assert not any("Jane" in reason or "business" in reason for reason in reasons)
@@ -197,7 +197,7 @@ def test_a_list_of_many_batches_is_imported_whole_and_progress_is_told(
 def test_a_person_may_name_the_columns(write: Write) -> None:
     path = write("Ref,Who,Contact\n1,Jane,2125550142\n")
 
-    (row,) = read_clients_csv(path, "US", {"id": "Ref", "name": "Who", "phones": "Contact"})
+    (row,) = read_clients_csv(path, {"id": "Ref", "name": "Who", "phones": "Contact"})
 
     assert isinstance(row, ClientRow)
     assert (row.line, row.client.id, row.client.name) == (2, "1", "Jane")
@@ -214,7 +214,7 @@ def test_a_file_that_is_no_client_list_is_refused_before_anything_is_written(
 
 def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be read"):
-        read_clients_csv(tmp_path, "US")
+        read_clients_csv(tmp_path)
 
 
 def test_rows_of_one_client_that_stand_apart_become_one_too(
@@ -259,7 +259,7 @@ def test_what_was_wrong_with_a_number_is_forgotten_once_it_is_mended(
 
 def replacing(db: Database, clinic: Clinic, path: Path, *, dry_run: bool = False) -> ImportResult:
     clients = ClientList(path)
-    checked = check_clients(clients, clinic.region)
+    checked = check_clients(clients)
     return import_checked(db, clinic, clients, checked, LATER, dry_run=dry_run, replaces=True)
 
 
@@ -312,7 +312,7 @@ def test_a_list_of_headings_alone_is_told(db: Database, clinic: Clinic, write: W
 def test_a_person_may_say_that_there_is_no_such_column(write: Write) -> None:
     path = write("id,name,phone,pet\n1,Jane,2125550142,Rex\n")
 
-    (row,) = read_clients_csv(path, "US", {"patients": [], "name": []})
+    (row,) = read_clients_csv(path, {"patients": [], "name": []})
 
     assert isinstance(row, ClientRow)
     assert (row.client.name, row.client.patients) == ("", ())
