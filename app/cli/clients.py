@@ -18,6 +18,7 @@ from ..runtime import Runtime
 from .client_list import import_
 from .context import get_clinic, pass_runtime
 from .counting import counting
+from .hygiene import hygiene
 from .output import emit, json_option, print_fields, print_table, say
 from .sync_words import describe_sync
 
@@ -31,6 +32,7 @@ def clients() -> None:
 
 
 clients.add_command(import_)
+clients.add_command(hygiene)
 
 
 @clients.command()

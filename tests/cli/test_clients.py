@@ -315,3 +315,28 @@ def test_the_schedule_is_told_and_set(runtime: Runtime, clinic: Clinic) -> None:
     assert hourly["every_seconds"] == 3600
     assert "only by `ringnote clients sync`" in off.stdout
     assert "not begun yet" in off.stdout
+
+
+def test_hygiene_is_told_as_a_table_as_json_and_as_a_csv_without_formulas(
+    runtime: Runtime, clinic: Clinic, tmp_path: Path
+) -> None:
+    path = write(tmp_path, "id,name,phone\n1,=cmd(),555-0142\n2,Joe,2125550143\n3,Ann,2125550143\n")
+    run(runtime, "import", str(clinic.id), path)
+    report = tmp_path / "hygiene.csv"
+
+    table = run(runtime, "hygiene", str(clinic.id)).stdout
+    told = json.loads(run(runtime, "hygiene", str(clinic.id), "--json").stdout)
+    shared = json.loads(
+        run(runtime, "hygiene", str(clinic.id), "--kind", "shared", "--json").stdout
+    )
+    printed = run(runtime, "hygiene", str(clinic.id), "--csv", "-").stdout
+    run(runtime, "hygiene", str(clinic.id), "--csv", str(report))
+
+    assert "the area code is missing (short)" in table
+    assert [each["kind"] for each in told] == ["shared", "short"]
+    assert [each["clients"] for each in shared] == [["2", "3"]]
+    assert printed.splitlines()[1:] == [
+        "shared,several clients have this number,,2 clients,'+12125550143,0,0,2 3",
+        "short,the area code is missing,1,'=cmd(),555-0142,0,0,",
+    ]
+    assert report.read_text(encoding="utf-8-sig") == printed
