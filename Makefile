@@ -4,7 +4,7 @@ PYTEST := $(BIN)/pytest
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-live check bench bench-full properties fuzz chaos lock clean runtime dev
+.PHONY: help demo test test-live check bench bench-full properties fuzz delta chaos lock clean runtime dev
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ properties: dev ## Fold a million invented histories (HISTORIES=n for another nu
 
 fuzz: dev ## Post whatever bytes to the reader and the receiver, a minute each (SECONDS=n for longer)
 	RINGNOTE_FUZZ_SECONDS=$(or $(SECONDS),60) $(PYTEST) tests/telephony/test_fuzz.py
+
+delta: dev ## Follow a PMS of 100,000 clients while it changes them (CLIENTS=n for another number)
+	RINGNOTE_DELTA_CLIENTS=$(or $(CLIENTS),100000) $(PYTEST) tests/directory/test_delta.py -s
 
 chaos: dev ## Kill, stop and starve it, and reckon up (MINUTES=5 ARGS="--database sqlite --kills 200")
 	$(BIN)/python -m chaos --minutes $(or $(MINUTES),5) $(ARGS)

@@ -9,7 +9,11 @@ from dataclasses import dataclass
 
 from .delivery.accounts import Accounts
 from .directory.lookup import answer_lookup, claim_lookup
+from .directory.sync import follow_clients
+from .directory.sync_state import claim_due
 from .runtime import Runtime
+
+SYNC_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,4 +63,22 @@ def take_lookup(place: Workplace, besides: Collection[int]) -> Job | None:
     return Job(ask, asked.clinic_id)
 
 
-JOBS = (JobKind("lookup", 4, take_lookup),)
+def take_sync(place: Workplace, besides: Collection[int]) -> Job | None:
+    """Follow a clinic's PMS: all its clients at first, then those that changed."""
+    db = place.runtime.db
+    claimed = claim_due(db, besides)
+    if claimed is None:
+        return None
+
+    def follow() -> None:
+        follow_clients(
+            db, claimed, place.accounts.connector, place.runtime.clock, place.is_stopping
+        )
+
+    return Job(follow, claimed.clinic_id)
+
+
+JOBS = (
+    JobKind("lookup", 4, take_lookup),
+    JobKind("sync", 2, take_sync, every_seconds=SYNC_SECONDS),
+)

@@ -14,8 +14,10 @@ import sqlalchemy as sa
 from factories import make_client, make_clinic
 from ringnote.clock import utc_now
 from ringnote.delivery.connections import open_connection
-from ringnote.models import Entry, EntryState, OutboxRow
+from ringnote.ledger.corrections import correct_call
+from ringnote.models import Client, Entry, EntryState, OutboxRow, SyncState
 from ringnote.sandbox.faults import Fault, FaultKind, Faults
+from ringnote.sandbox.people import invent_clients
 from ringnote.sandbox.pms import create_pms
 from ringnote.sandbox.server import Server
 from ringnote.sandbox.store import Store
@@ -185,3 +187,40 @@ def have_all_due(runtime):
     with runtime.db.transaction() as session:
         session.execute(sa.update(OutboxRow).values(due_at=utc_now() - timedelta(seconds=1)))
         assert session.scalars(sa.select(Entry)).all()
+
+
+def test_clients_are_followed_by_the_worker_alone(runtime, phone, store):
+    store.clients.add(invent_clients(250))
+
+    Worker(runtime).run_until_idle()
+
+    with runtime.db.reading() as session:
+        assert session.scalars(sa.select(sa.func.count()).select_from(Client)).one() == 251
+        state = session.scalars(sa.select(SyncState)).one()
+    assert (state.clients_total, state.reason, state.lease_token) == (251, None, None)
+
+
+def test_a_merge_in_the_pms_has_later_changes_amend_what_was_written(runtime, phone, store):
+    [survivor] = store.clients.add([{"name": "Jane Roe", "phones": [], "patients": []}])
+    phone.missed("u-1")
+    Worker(runtime).run_until_idle()
+    [note] = notes(store)
+    store.clients.merge(note["client_id"], survivor)
+    have_sync_due(runtime)
+    Worker(runtime).run_until_idle()
+
+    with runtime.db.transaction() as session:
+        now = utc_now()
+        clinic_id = phone.clinic.id
+        correct_call(session, runtime.db, clinic_id, "u-1", "answered", "me", "", now)
+    Worker(runtime).run_until_idle()
+
+    [amended] = notes(store)
+    assert (amended["id"], amended["client_id"]) == (note["id"], survivor)
+    assert amended["title"] != note["title"]
+    assert {each.client for each in entries(runtime)} == {survivor}
+
+
+def have_sync_due(runtime):
+    with runtime.db.transaction() as session:
+        session.execute(sa.update(SyncState).values(due_at=utc_now() - timedelta(seconds=1)))

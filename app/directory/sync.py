@@ -12,6 +12,7 @@ from ..clock import Clock
 from ..connectors.base import ClientPage, Connector
 from ..db import Database
 from ..errors import ConnectorError, CredentialsRejected, InputError, Temporary
+from ..logs import get_logger
 from ..models import Clinic, SyncState
 from .clients import Tally, store_clients
 from .merges import repoint_merged
@@ -24,6 +25,7 @@ MAX_EMPTY_PAGES = 100
 STORED_AT_ONCE = 500
 FEWEST_TO_DOUBT = 20
 """Of so few clients half may well be gone since the last time."""
+log = get_logger(__name__)
 FOLLOWED = ("sync", "lookup")
 """Where clients come from that are missed where the PMS no longer tells of them."""
 
@@ -71,6 +73,30 @@ def sync_clients(
     if claimed is None:
         raise InputError("A sync of this clinic is running already; wait until it is through.")
     return run_sync(db, claimed, connector, clock, progress, remove_missing=remove_missing)
+
+
+def follow_clients(
+    db: Database,
+    claimed: Claimed,
+    find_connector: Callable[[int], Connector | None],
+    clock: Clock,
+    is_stopping: Callable[[], bool],
+) -> None:
+    """Do a run that the worker claimed, and log how it went; the next is due by itself.
+
+    `find_connector` gives a connection's connector, None for one that is gone.
+    """
+    names = {"clinic_id": claimed.clinic_id, "connection_id": claimed.connection_id}
+    connector = find_connector(claimed.connection_id)
+    if connector is None:
+        return
+    try:
+        result = run_sync(db, claimed, connector, clock, is_stopping=is_stopping)
+    except (ConnectorError, InputError) as error:
+        log.warning("sync.stopped", **names, error=type(error).__name__, reason=str(error))
+        return
+    told = {"clients": result.clients, "full": result.is_full, "reason": result.reason}
+    log.info("sync.done" if result.reason is None else "sync.stopped", **names, **told)
 
 
 def run_sync(

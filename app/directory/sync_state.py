@@ -42,8 +42,17 @@ class Claimed:
     every_seconds: int
 
 
+def claim_due(db: Database, besides: Collection[int] = ()) -> Claimed | None:
+    """Take on a run that is due, for none of the clinics `besides`. Commits."""
+    connection_id = find_due(db, besides)
+    return None if connection_id is None else claim(db, connection_id)
+
+
 def find_due(db: Database, besides: Collection[int] = ()) -> int | None:
-    """A connection whose clients are due to be followed, none of `besides`. Reads only."""
+    """A connection whose clients are due to be followed, of none of the clinics `besides`.
+
+    Reads only.
+    """
     is_due = sa.or_(
         SyncState.connection_id.is_(None),
         sa.and_(
@@ -58,7 +67,7 @@ def find_due(db: Database, besides: Collection[int] = ()) -> int | None:
         .where(
             Connection.ended_at.is_(None),
             Connection.state == ConnectionState.ACTIVE,
-            Connection.id.not_in(besides),
+            Connection.clinic_id.not_in(besides),
             is_due,
         )
         .order_by(SyncState.due_at)

@@ -389,8 +389,8 @@ def test_runs_that_fail_are_tried_ever_more_rarely_and_not_before_the_pms_says(
     assert 800 < (state(db).due_at - utc_now()).total_seconds() < 1000
 
 
-def test_what_is_due_is_found_but_not_what_is_followed_paused_ended_or_switched_off(
-    db: Database, connection_id: int, run: Callable[..., SyncResult]
+def test_what_is_due_is_found_but_not_what_is_followed_or_switched_off(
+    db: Database, clinic: Clinic, connection_id: int, run: Callable[..., SyncResult]
 ) -> None:
     before = find_due(db)
     during: list[int | None] = []
@@ -407,7 +407,9 @@ def test_what_is_due_is_found_but_not_what_is_followed_paused_ended_or_switched_
 
     assert (before, during, after, again) == (connection_id, [None], None, connection_id)
     assert find_due(db) is None
-    assert find_due(db, [connection_id]) is None
+    with db.transaction() as session:
+        set_schedule(session, db, connection_id, 60)
+    assert find_due(db, [clinic.id]) is None
 
 
 def test_it_is_told_how_far_the_following_is(
