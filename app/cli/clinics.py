@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from ..delivery.connections import find_connection
+from ..directory.sync_state import tell_sync
 from ..errors import InputError
 from ..ledger.clinics import ClinicFields, add_clinic, change_clinic
 from ..models import Call, Clinic, Event, Line, Transcript, WebhookToken
@@ -16,6 +17,7 @@ from ..runtime import Runtime
 from ..telephony.tokens import issue_webhook_token, rotate_webhook_token, webhook_url
 from .context import get_clinic, pass_runtime
 from .output import emit, json_option, print_fields, print_table, say
+from .sync_words import in_words
 
 LOCAL_URL = "http://127.0.0.1:8000"
 USUAL_CONTAINER_DIGITS = 6
@@ -101,6 +103,7 @@ def show(runtime: Runtime, clinic: str, as_json: bool) -> None:
             ),
             "connection": connection
             and {"connector": connection.connector, "state": str(connection.state)},
+            "sync": connection and tell_sync(session, runtime.db, connection.id),
         }
     emit(value, as_json, lambda: _show_clinic(value))
 
@@ -267,4 +270,5 @@ def _show_added(value: dict[str, Any]) -> None:
 def _show_clinic(value: dict[str, Any]) -> None:
     connection = value["connection"]
     said = f"{connection['connector']}, {connection['state']}" if connection else "none"
-    print_fields(value | {"connection": said})
+    sync = in_words(value["sync"]) if value["sync"] else ""
+    print_fields(value | {"connection": said, "sync": sync})
