@@ -86,7 +86,8 @@ def _take_over(session: Session, db: Database, connection: Connection, now: date
     session.execute(
         sa.update(SyncState)
         .where(SyncState.connection_id == same[0])
-        .values(connection_id=connection.id)
+        # A run that the former secret was refused for would wait for an hour yet.
+        .values(connection_id=connection.id, due_at=db.now())
     )
     session.execute(
         sa.update(Entry).where(Entry.connection_id.in_(same)).values(connection_id=connection.id)
