@@ -1,8 +1,11 @@
 """What a running Ringnote has in hand, passed to the rooms that need it."""
 
 import secrets
-from dataclasses import dataclass
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any, Protocol, TypeVar
 
 from .clock import Clock, utc_now
 from .db import Database
@@ -14,6 +17,15 @@ from .vault import Vault
 from .wake import Waker
 
 
+class Closing(Protocol):
+    """What has a thread or connections of its own, until it is closed."""
+
+    def close(self) -> None: ...
+
+
+Owned = TypeVar("Owned", bound=Closing)
+
+
 @dataclass
 class Runtime:
     """Settings, database, clock, and, once asked for, the vault, the waker and the HTTP session."""
@@ -21,6 +33,8 @@ class Runtime:
     settings: Settings
     db: Database
     clock: Clock = utc_now
+    _owned: dict[Any, Closing] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @classmethod
     def from_settings(cls, settings: Settings) -> "Runtime":
@@ -56,8 +70,21 @@ class Runtime:
     def http(self) -> Http:
         return Http(allow_private=self.settings.allow_private_pms)
 
+    def own(self, make: "Callable[[Runtime], Owned]") -> Owned:
+        """What `make` makes of this runtime: made once, when first asked for, and closed with it.
+
+        For rooms above this one that need a thing of which a runtime has one.
+        """
+        with self._lock:
+            if make not in self._owned:
+                self._owned[make] = make(self)
+            owned: Any = self._owned[make]
+        return owned  # type: ignore[no-any-return]
+
     def close(self) -> None:
         """Let go of every connection and thread that it holds."""
+        for each in self._owned.values():
+            each.close()
         if "waker" in self.__dict__:
             self.waker.close()
         if "http" in self.__dict__:

@@ -14,8 +14,8 @@ from ringnote.models import Client, ClientNumber, Clinic, new_event_id
 from ringnote.sandbox.people import Caller
 from ringnote.sandbox.phones import Office, PhoneSystem, PlannedCall
 from ringnote.spool import Spooled
-from ringnote.telephony.ingest import keep
 from ringnote.telephony.parse import read_event
+from ringnote.telephony.store import add_events
 from ringnote.telephony.tokens import issue_webhook_token
 
 OFFICE = Office("123456")
@@ -101,9 +101,11 @@ def national(number: str) -> str:
 def keep_calls(db: Database, clinic: Clinic, calls: Sequence[PlannedCall]) -> None:
     """Have the events of `calls` as ingest keeps them, the last call over by now. Commits."""
     begins_at = utc_now() - BETWEEN_CALLS * (len(calls) + 1)
+    owned = []
+    for number, call in enumerate(calls):
+        for webhook in call.webhooks:
+            at = begins_at + BETWEEN_CALLS * number + timedelta(seconds=webhook.at)
+            spooled = Spooled(new_event_id(at), at, "", webhook.content_type, webhook.body)
+            owned.append((clinic, spooled, read_event(webhook.body)))
     with db.transaction() as session:
-        for number, call in enumerate(calls):
-            for webhook in call.webhooks:
-                at = begins_at + BETWEEN_CALLS * number + timedelta(seconds=webhook.at)
-                spooled = Spooled(new_event_id(at), at, "", webhook.content_type, webhook.body)
-                keep(session, db, clinic, read_event(webhook.body), spooled)
+        add_events(session, db, owned, db.present(session))

@@ -16,7 +16,7 @@ from .measurement import Effort, Floor, Measurement, Sample, Subject, compare, t
 from .posting import post_all
 
 CALLERS = 1000
-AT_ONCE = 8
+AT_ONCE = (8, 32)
 BARE = "bare Flask 200"
 
 
@@ -36,13 +36,19 @@ def measure(stage: Stage, effort: Effort) -> list[Measurement]:
         theirs = partial(_post, webhooks, bare.url + path)
         insert = Floor(floors.INSERT, partial(inserts.run, few))
         taking = partial(_take, webhooks, stage.runtime, invented.token, few)
-        at_once = compare(
-            Subject("ingest", f"webhooks, {AT_ONCE} at once", partial(ours, many, AT_ONCE)),
-            [Floor(BARE, partial(theirs, many, AT_ONCE))],
-            stage.database,
-            effort,
-            serve.peak_mib,
-        )
+        at_once = [
+            measured
+            for connections in AT_ONCE
+            for measured in compare(
+                Subject(
+                    "ingest", f"webhooks, {connections} at once", partial(ours, many, connections)
+                ),
+                [Floor(BARE, partial(theirs, many, connections))],
+                stage.database,
+                effort,
+                serve.peak_mib,
+            )
+        ]
         one_by_one = compare(
             Subject("ingest", "webhooks, one by one", partial(ours, few, 1)),
             [Floor(BARE, partial(theirs, few, 1)), insert],

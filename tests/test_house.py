@@ -18,7 +18,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 ROOMS = (
-    {"clock", "db", "errors", "http", "logs", "numbers", "spool"}
+    {"batches", "clock", "db", "errors", "http", "logs", "numbers", "spool"}
     | {"schema", "settings", "signals", "transport", "vault", "wake"},
     {"runtime"},
     {"models"},
@@ -61,6 +61,7 @@ OUTER_WORLD = {"sqlalchemy", "flask", "requests", "psycopg", "urllib3", "waitres
 
 BROAD = {
     "background.py": 1,
+    "batches.py": 1,
     "cli/serve.py": 1,
     "cli/worker.py": 1,
     "delivery/finisher.py": 1,

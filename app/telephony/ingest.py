@@ -4,35 +4,63 @@ Decides nothing about calls: whatever can be kept is kept, and what cannot be re
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
+from psycopg.errors import DeadlockDetected
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from ..db import Database, UtcDateTime
+from ..batches import Batches
+from ..db import Database
 from ..errors import InputError, WebhookError
 from ..logs import get_logger
-from ..models import Clinic, Event, EventStatus, SubjectKind, new_event_id
+from ..models import Clinic, Event, EventStatus, new_event_id
 from ..runtime import Runtime
 from ..spool import Spool, Spooled
-from .facts import Reading
 from .marks import mark_due
-from .parse import read_event, read_tenant, subject_of
-from .tokens import find_clinic_by_hash, hash_token
+from .parse import read_event
+from .store import Read, Receipt, read_columns, store
+from .tokens import hash_token
+
+PATIENCE_SECONDS = 1.5
+"""How long the database may take over a webhook before it is put by, so that who sent it has its
+answer within two."""
 
 log = get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """What became of a webhook: `status` is 'accepted' or 'quarantined' (with `reason`)."""
+class Writer:
+    """Commits the webhooks that wait, all of them in one transaction, in a thread of its own.
 
-    status: EventStatus
-    reason: str | None
-    event_id: str
+    So each waits for one commit at most before its own, and a database that hangs has the thread
+    hang, not those who wait. One of each runtime: `runtime.own(Writer)`.
+    """
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._batches: Batches[Read, Receipt | None] = Batches(self._write, "ringnote-writer")
+
+    @property
+    def hangs(self) -> bool:
+        """Whether nobody need wait for it just now."""
+        return self._batches.busy_seconds > PATIENCE_SECONDS
+
+    def write(self, webhook: Read) -> Receipt | None:
+        """Keep one webhook durably; None for a token that no clinic has.
+
+        Raises what the database raises, and TimeoutError if it takes too long; then it may yet come
+        to be kept.
+        """
+        return self._batches.bring(webhook, PATIENCE_SECONDS)
+
+    def close(self) -> None:
+        self._batches.close()
+
+    def _write(self, webhooks: Sequence[Read]) -> list[Receipt | Exception | None]:
+        outcomes = _store_each(self._runtime, webhooks)
+        self._runtime.waker.notify()
+        return outcomes
 
 
 def take(
@@ -40,8 +68,8 @@ def take(
 ) -> Receipt:
     """Keep one webhook durably: in the database, else in the spool if the deployment has one.
 
-    Raises WebhookError(404) for a token that no clinic has; what the database raises where there is
-    no spool, and OSError where that fails too.
+    Raises WebhookError(404) for a token that no clinic has; what the database raises (TimeoutError,
+    if it hangs) where there is no spool, and OSError where that fails too.
     """
     webhook = Spooled(
         new_event_id(received_at),
@@ -50,28 +78,25 @@ def take(
         content_type.replace("\0", "")[:200],
         body,
     )
-    reading = read_event(body)
-    spool = runtime.spool
-    if spool and spool.is_preferred:
-        return _put_by(spool, webhook, reading)
+    read = webhook, read_event(body)
+    spool, writer = runtime.spool, runtime.own(Writer)
+    if spool and (spool.is_preferred or writer.hangs):
+        return _put_by(spool, read)
     try:
-        with runtime.db.reading() as session:
-            clinic = find_clinic_by_hash(session, webhook.token_hash, received_at)
-        if clinic is None:
-            raise WebhookError("no clinic has this address", 404)
-        with runtime.db.transaction() as session:
-            receipt = keep(session, runtime.db, clinic, reading, webhook)
-    except SQLAlchemyError as error:
+        receipt = writer.write(read)
+    except (SQLAlchemyError, TimeoutError) as error:
         if spool is None:
             raise
         log.warning("webhook.spooled", error=type(error).__name__)
-        return _put_by(spool, webhook, reading)
-    runtime.waker.notify()
+        return _put_by(spool, read)
+    if receipt is None:
+        raise WebhookError("no clinic has this address", 404)
     return receipt
 
 
-def _put_by(spool: Spool, webhook: Spooled, reading: Reading) -> Receipt:
+def _put_by(spool: Spool, read: Read) -> Receipt:
     # Whose it is can't be told now; that and the token are looked at when it is stored.
+    webhook, reading = read
     spool.append(webhook)
     status = EventStatus.QUARANTINED if reading.is_quarantined else EventStatus.ACCEPTED
     fault = reading.reason if reading.is_quarantined else None
@@ -83,67 +108,37 @@ def keep_spooled(runtime: Runtime, webhooks: Sequence[Spooled]) -> list[Spooled]
 
     Raises what the database raises if it cannot be reached. Commits.
     """
-    try:
-        _store(runtime, webhooks)
-    except (DataError, IntegrityError):
-        if len(webhooks) == 1:
-            return list(webhooks)
-        return [each for webhook in webhooks for each in keep_spooled(runtime, [webhook])]
-    runtime.waker.notify()
-    return []
-
-
-def _store(runtime: Runtime, webhooks: Sequence[Spooled]) -> None:
-    ids = [webhook.event_id for webhook in webhooks]
-    unknown = 0
-    with runtime.db.transaction() as session:
-        there = set(session.scalars(sa.select(Event.id).where(Event.id.in_(ids))))
-        for webhook in webhooks:
-            if webhook.event_id in there:
-                continue
-            clinic = find_clinic_by_hash(session, webhook.token_hash, webhook.received_at)
-            if clinic is None:
-                unknown += 1
-                continue
-            there.add(webhook.event_id)
-            keep(session, runtime.db, clinic, read_event(webhook.body), webhook)
-    if unknown:
+    read = [(webhook, read_event(webhook.body)) for webhook in webhooks]
+    outcomes = _store_each(runtime, read)
+    for outcome in outcomes:
+        if isinstance(outcome, Exception) and not isinstance(outcome, DataError | IntegrityError):
+            raise outcome
+    if unknown := outcomes.count(None):
         log.warning("spool.unknown_token", count=unknown)
+    runtime.waker.notify()
+    return [
+        webhook
+        for webhook, outcome in zip(webhooks, outcomes, strict=True)
+        if isinstance(outcome, Exception)
+    ]
 
 
-def keep(
-    session: Session, db: Database, clinic: Clinic, reading: Reading, webhook: Spooled
-) -> Receipt:
-    """Add the event and have its subject settled. Does not commit."""
-    fault = _fault(reading, clinic)
-    subject = None if fault else subject_of(reading)
-    event = Event(
-        id=webhook.event_id,
-        clinic_id=clinic.id,
-        received_at=_not_ahead(session, db, webhook.received_at),
-        content_type=webhook.content_type,
-        body=webhook.body,
-        status=EventStatus.QUARANTINED if fault else EventStatus.ACCEPTED,
-        reason=fault or reading.reason,
-        event_type=reading.event_type,
-        fields=dict(reading.fields),
-        subject_kind=SubjectKind(subject[0]) if subject else None,
-        subject_key=subject[1] if subject else None,
-    )
-    session.add(event)
-    if subject:
-        mark_due(session, db, clinic.id, SubjectKind(subject[0]), subject[1])
-    return Receipt(event.status, fault, event.id)
+def _store_each(runtime: Runtime, webhooks: Sequence[Read]) -> list[Receipt | Exception | None]:
+    """Store all in one transaction; if one of them cannot be, each in its own. Commits."""
+    try:
+        with runtime.db.transaction() as session:
+            return [*store(session, runtime.db, webhooks)]
+    except DBAPIError as error:
+        if not _is_of_one(error):
+            raise
+        if len(webhooks) == 1:
+            return [error]
+    return [outcome for webhook in webhooks for outcome in _store_each(runtime, [webhook])]
 
 
-def _not_ahead(session: Session, db: Database, received_at: datetime) -> Any:
-    """The time of receipt, but none that is still to come by the database's clock.
-
-    A receiver's clock that is ahead would have its calls wait for as long as it is.
-    """
-    if db.tells_time:
-        return sa.func.least(sa.literal(received_at, UtcDateTime()), db.now())
-    return min(received_at, db.present(session))
+def _is_of_one(error: DBAPIError) -> bool:
+    """Whether the others may be stored all the same, and each by itself."""
+    return isinstance(error, DataError | IntegrityError) or isinstance(error.orig, DeadlockDetected)
 
 
 def replay_event(session: Session, db: Database, event_id: str) -> Event:
@@ -156,27 +151,10 @@ def replay_event(session: Session, db: Database, event_id: str) -> Event:
     if event is None:
         raise InputError(f"There is no event {event_id}.")
     clinic = session.scalars(sa.select(Clinic).where(Clinic.id == event.clinic_id)).one()
-    reading = read_event(event.body)
-    fault = _fault(reading, clinic)
-    subject = None if fault else subject_of(reading)
-    event.status = EventStatus.QUARANTINED if fault else EventStatus.ACCEPTED
-    event.reason = fault or reading.reason
-    event.event_type = reading.event_type
-    event.fields = dict(reading.fields)
     before = (event.subject_kind, event.subject_key)
-    event.subject_kind = SubjectKind(subject[0]) if subject else None
-    event.subject_key = subject[1] if subject else None
+    for column, value in read_columns(read_event(event.body), clinic).items():
+        setattr(event, column, value)
     for kind, key in {before, (event.subject_kind, event.subject_key)}:
         if kind and key:
             mark_due(session, db, clinic.id, kind, key)
     return event
-
-
-def _fault(reading: Reading, clinic: Clinic) -> str | None:
-    if reading.is_quarantined:
-        return reading.reason
-    container = reading.fields.get("container_id", "")
-    tenant = read_tenant(reading.fields.get("tenant_id"))
-    if (container, tenant) != (clinic.container_id, clinic.tenant_id):
-        return "it names another clinic: its containerId and tenantId are not this clinic's"
-    return None

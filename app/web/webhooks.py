@@ -90,7 +90,7 @@ def apologise(error: Exception) -> ResponseReturnValue:
     if isinstance(error, HTTPException):
         return error
     # Flask would log the path, which holds the token.
-    if isinstance(error, SQLAlchemyError):
+    if isinstance(error, SQLAlchemyError | TimeoutError):
         log.error("webhook.not_stored", error=type(error).__name__)
     else:
         log.exception("webhook.failed")

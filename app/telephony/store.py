@@ -1,0 +1,168 @@
+"""Writes webhooks to the database as events, each with its due mark. Moves rows; decides nothing.
+
+Ingest calls it, with one webhook or with hundreds: they take the same few statements.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from ..db import Database
+from ..models import Clinic, Event, EventStatus, SubjectKind, WebhookToken
+from ..spool import Spooled
+from .facts import Reading
+from .marks import mark_all_due
+from .parse import read_tenant, subject_of
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of a webhook: `status` is 'accepted' or 'quarantined' (with `reason`)."""
+
+    status: EventStatus
+    reason: str | None
+    event_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The clinic that a token belongs to."""
+
+    id: int
+    container_id: str
+    tenant_id: str
+
+
+Read = tuple[Spooled, Reading]
+"""A webhook and what could be read out of it."""
+
+
+def store(session: Session, db: Database, webhooks: Sequence[Read]) -> list[Receipt | None]:
+    """Keep each webhook once, however often it is tried; None for a token that no clinic has.
+
+    Does not commit.
+    """
+    tokens, present = _look_up(session, db, {webhook.token_hash for webhook, _ in webhooks})
+    owners = [_owner(tokens, webhook) for webhook, _ in webhooks]
+    owned = [
+        (owner, webhook, reading)
+        for owner, (webhook, reading) in zip(owners, webhooks, strict=True)
+        if owner is not None
+    ]
+    receipts = iter(add_events(session, db, owned, present))
+    return [None if owner is None else next(receipts) for owner in owners]
+
+
+def add_events(
+    session: Session,
+    db: Database,
+    owned: Sequence[tuple[Owner | Clinic, Spooled, Reading]],
+    present: datetime,
+) -> list[Receipt]:
+    """Add events whose clinics are known, and have their subjects settled now. Does not commit.
+
+    `present` is the database's: a receiver's clock may be ahead of it, and would have its calls
+    wait for as long as it is.
+    """
+    if not owned:
+        return []
+    rows = [
+        _row(owner, webhook, reading, min(webhook.received_at, present))
+        for owner, webhook, reading in owned
+    ]
+    # Who stores the same webhooks, and who marks the same subjects, does so in one order, so that
+    # two of them never lock each other out.
+    added = set(session.scalars(_insert(db.is_sqlite), sorted(rows, key=lambda row: row["id"])))
+    subjects = {
+        (row["clinic_id"], row["subject_kind"], row["subject_key"])
+        for row in rows
+        if row["subject_kind"] and row["id"] in added
+    }
+    mark_all_due(session, db, subjects, present)
+    return [
+        Receipt(row["status"], fault_of(reading, owner), row["id"])
+        for row, (owner, _, reading) in zip(rows, owned, strict=True)
+    ]
+
+
+def fault_of(reading: Reading, owner: Owner | Clinic) -> str | None:
+    """Why a webhook of that clinic's address is quarantined; None if it is accepted."""
+    if reading.is_quarantined:
+        return reading.reason
+    container = reading.fields.get("container_id", "")
+    tenant = read_tenant(reading.fields.get("tenant_id"))
+    if (container, tenant) != (owner.container_id, owner.tenant_id):
+        return "it names another clinic: its containerId and tenantId are not this clinic's"
+    return None
+
+
+def read_columns(reading: Reading, owner: Owner | Clinic) -> dict[str, Any]:
+    """What an event's columns say of what was read out of its body."""
+    fault = fault_of(reading, owner)
+    subject = None if fault else subject_of(reading)
+    return {
+        "status": EventStatus.QUARANTINED if fault else EventStatus.ACCEPTED,
+        "reason": fault or reading.reason,
+        "event_type": reading.event_type,
+        "fields": dict(reading.fields),
+        "subject_kind": SubjectKind(subject[0]) if subject else None,
+        "subject_key": subject[1] if subject else None,
+    }
+
+
+def _row(
+    owner: Owner | Clinic, webhook: Spooled, reading: Reading, received_at: datetime
+) -> dict[str, Any]:
+    return {
+        "id": webhook.event_id,
+        "clinic_id": owner.id,
+        "received_at": received_at,
+        "content_type": webhook.content_type,
+        "body": webhook.body,
+        **read_columns(reading, owner),
+    }
+
+
+Tokens = Mapping[str, tuple[datetime | None, Owner]]
+"""By their hashes: when they expire, and whose they are."""
+
+
+def _owner(tokens: Tokens, webhook: Spooled) -> Owner | None:
+    expires_at, owner = tokens.get(webhook.token_hash, (None, None))
+    return owner if expires_at is None or expires_at > webhook.received_at else None
+
+
+def _look_up(session: Session, db: Database, hashes: set[str]) -> tuple[Tokens, datetime]:
+    rows = session.execute(_select(db.tells_time), {"hashes": list(hashes)}).all()
+    present = rows[0][5] if rows and db.tells_time else db.present(session)
+    return {row[0]: (row[1], Owner(*row[2:5])) for row in rows}, present
+
+
+# Statements are built once: every webhook needs them, and building them takes longer than they do.
+
+
+@cache
+def _select(tells_time: bool) -> sa.Select[Any]:
+    columns: list[Any] = [WebhookToken.token_hash, WebhookToken.expires_at]
+    columns += [Clinic.id, Clinic.container_id, Clinic.tenant_id]
+    if tells_time:
+        columns.append(Database.CLOCK)
+    # Looked up by its hash, how long the search takes says nothing about the token.
+    return (
+        sa.select(*columns)
+        .join_from(WebhookToken, Clinic, WebhookToken.clinic_id == Clinic.id)
+        .where(WebhookToken.token_hash.in_(sa.bindparam("hashes", expanding=True)))
+    )
+
+
+@cache
+def _insert(is_sqlite: bool) -> Any:
+    events: Any = Event.__table__
+    insert = (sqlite.insert if is_sqlite else postgresql.insert)(events)
+    return insert.on_conflict_do_nothing().returning(events.c.id)
