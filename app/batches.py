@@ -76,20 +76,21 @@ class Batches(Generic[Given, Made]):
     def _run(self) -> None:
         for batch in _batches(self._waiting):
             begun = [each for each in batch if each[1].set_running_or_notify_cancel()]
-            if begun:
-                with self._busy():
-                    self._finish([given for given, _ in begun], [future for _, future in begun])
+            if not begun:
+                continue
+            with self._busy():
+                outcomes = self._outcomes([given for given, _ in begun])
+            for (_, future), outcome in zip(begun, outcomes, strict=True):
+                if isinstance(outcome, Exception):
+                    future.set_exception(outcome)
+                else:
+                    future.set_result(outcome)
 
-    def _finish(self, given: Sequence[Given], futures: Sequence[Future[Made]]) -> None:
+    def _outcomes(self, given: Sequence[Given]) -> Sequence[Made | Exception]:
         try:
-            outcomes = self._carry_out(given)
+            return self._carry_out(given)
         except Exception as error:  # noqa: BLE001 - it is raised to those who wait for it
-            outcomes = [error] * len(given)
-        for future, outcome in zip(futures, outcomes, strict=True):
-            if isinstance(outcome, Exception):
-                future.set_exception(outcome)
-            else:
-                future.set_result(outcome)
+            return [error] * len(given)
 
     @contextmanager
     def _busy(self) -> Iterator[None]:

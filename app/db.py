@@ -26,6 +26,15 @@ POSTGRES_IDLE_SECONDS = 15
 """After so long without a word the server ends a transaction: its process was stopped, or its host
 is gone, and what it has locked would keep the others waiting for as long."""
 
+POSTGRES_ALIVE = {
+    "tcp_user_timeout": 10_000,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+}
+"""A server whose host is gone without a word is given up within half a minute, where the system
+would wait for hours."""
+
 
 class UtcDateTime(sa.TypeDecorator[datetime]):
     """An aware datetime in UTC; a naive one is refused."""
@@ -92,6 +101,7 @@ class Database:
                 hide_parameters=True,
                 connect_args={
                     "connect_timeout": POSTGRES_CONNECT_SECONDS,
+                    **POSTGRES_ALIVE,
                     # Compiling a statement that runs for a millisecond takes a hundred.
                     "options": "-c timezone=utc -c jit=off"
                     f" -c idle_in_transaction_session_timeout={POSTGRES_IDLE_SECONDS}s",

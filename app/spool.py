@@ -51,12 +51,20 @@ Store = Callable[[Sequence[Spooled]], Sequence[Spooled]]
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What lies in the spools of a folder: files, bytes, and since when (None if there is none)."""
+    """What lies in the spools of a folder: files, bytes, and since when (None if there is none).
+
+    `refused` is the bytes of what the database will never take.
+    """
 
     files: int
     bytes: int
     refused: int
     since: float | None
+
+    @property
+    def seconds(self) -> int:
+        """For how long the oldest file has had something in it."""
+        return round(time.time() - self.since) if self.since else 0
 
 
 class SpoolFullError(OSError):

@@ -66,6 +66,19 @@ class Server:
             )
         _wait(self._process, self.url, self._home / "log")
 
+    @contextlib.contextmanager
+    def frozen(self) -> Iterator[None]:
+        """For the block it accepts connections, as the kernel does for it, and answers nobody."""
+        with psycopg.connect(self.url) as connection:
+            found = connection.execute("SELECT pid FROM pg_stat_activity WHERE pid IS NOT NULL")
+            pids = [self._process.pid, *(pid for (pid,) in found)]
+        with contextlib.ExitStack() as stack:
+            for pid in pids:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGSTOP)
+                    stack.callback(_thaw, pid)
+            yield
+
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
         """SIGINT cuts connections and stops in good order, SIGQUIT crashes at once."""
         self._process.send_signal(how)
@@ -92,6 +105,11 @@ def postgres(*, quick: bool = True) -> Iterator[str]:
     """
     with postgres_server(quick=quick) as server:
         yield server.url
+
+
+def _thaw(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGCONT)
 
 
 def _server_user() -> int | None:

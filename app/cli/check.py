@@ -15,8 +15,12 @@ from ..errors import ConfigError, ConnectorError
 from ..models import Clinic, Connection, ConnectionState, Event, EventStatus, WebhookToken
 from ..runtime import Runtime
 from ..settings import PREFIX, Settings, suggest
+from ..spool import REFUSED
 from .context import find_runtime
 from .output import emit, json_option, print_table
+
+SPOOLED_SECONDS = 60
+"""After so long somebody should look why nobody stores what waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,7 @@ def _findings(context: click.Context) -> Iterator[Finding]:
             "settings", "hint", "RINGNOTE_PUBLIC_URL is not set: webhook URLs name 127.0.0.1"
         )
     yield (database := _of_database(runtime))
+    yield from _of_spool(runtime)
     yield (keys := _of_keys(runtime))
     if database.state == "ok":
         yield from _of_clinics(runtime, has_keys=keys.state == "ok")
@@ -81,6 +86,31 @@ def _of_database(runtime: Runtime) -> Finding:
         said = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
         return Finding("database", "fault", f"{name} cannot be reached: {said}")
     return Finding("database", "ok", f"{name} is at this version's schema")
+
+
+def _of_spool(runtime: Runtime) -> Iterator[Finding]:
+    if runtime.spool is None:
+        yield Finding(
+            "spool",
+            "hint",
+            "while the database is away webhooks are refused; if the data folder outlives"
+            " restarts, set RINGNOTE_DATA_IS_PERSISTENT=1",
+        )
+        return
+    held = runtime.spool.measure()
+    if held.files:
+        state = "fault" if held.seconds > SPOOLED_SECONDS else "hint"
+        said = f"{_kib(held.bytes)} of webhooks have waited {held.seconds} s for the database"
+        yield Finding("spool", state, f"{said}; a running serve or worker stores them")
+    if held.refused:
+        said = f"the database will not take {_kib(held.refused)} of webhooks"
+        yield Finding("spool", "fault", f"{said}; they are in spool/{REFUSED} of the data folder")
+    if not held.files and not held.refused:
+        yield Finding("spool", "ok", "no webhook waits in the data folder")
+
+
+def _kib(size: int) -> str:
+    return f"{-(-size // 1024)} KiB"
 
 
 def _of_keys(runtime: Runtime) -> Finding:

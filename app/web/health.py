@@ -1,6 +1,6 @@
 """`/healthz` (the process is up) and `/readyz` (it can take webhooks), for load balancers."""
 
-import time
+from collections.abc import Sequence
 from typing import Any
 
 from flask import Blueprint, current_app
@@ -8,14 +8,40 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy.exc import SQLAlchemyError
 
 from .. import schema
+from ..batches import Batches
 from ..errors import ConfigError
 from ..runtime import Runtime
 from ..spool import Spool
 from .access import open_to_all
 from .headers import set_headers
 
+PATIENCE_SECONDS = 2.0
+
 blueprint = Blueprint("health", __name__)
 set_headers(blueprint)
+
+
+class Asker:
+    """Asks the database for all who ask at once, in a thread of its own.
+
+    A load balancer asks again and again: were each of its requests to wait for a database that
+    hangs, none would be left to answer webhooks. One of each runtime.
+    """
+
+    def __init__(self, runtime: Runtime) -> None:
+        def check(asked: Sequence[None]) -> list[None]:
+            schema.check(runtime.db)
+            return [*asked]
+
+        self._batches: Batches[None, None] = Batches(check, "ringnote-asker")
+
+    def check(self) -> None:
+        """As `schema.check`; raises TimeoutError if the database does not answer in time."""
+        left = PATIENCE_SECONDS - self._batches.busy_seconds
+        self._batches.bring(None, max(left, 0.0))
+
+    def close(self) -> None:
+        self._batches.close()
 
 
 @blueprint.get("/healthz")
@@ -29,10 +55,10 @@ def healthz() -> ResponseReturnValue:
 def readyz() -> ResponseReturnValue:
     runtime: Runtime = current_app.extensions["ringnote"]
     try:
-        schema.check(runtime.db)
+        runtime.own(Asker).check()
     except ConfigError as error:
         return {"status": "unready", "reason": str(error)}, 503
-    except SQLAlchemyError:
+    except (SQLAlchemyError, TimeoutError):
         reason = "The database cannot be reached."
         if runtime.spool is None:
             return {"status": "unready", "reason": reason}, 503
@@ -46,10 +72,9 @@ def readyz() -> ResponseReturnValue:
 def _held(spool: Spool) -> dict[str, int]:
     """What waits in the data folder, and for how many seconds."""
     held = spool.measure()
-    seconds = round(time.time() - held.since) if held.since else 0
     return {
         "files": held.files,
         "bytes": held.bytes,
-        "seconds": seconds,
+        "seconds": held.seconds,
         "refused_bytes": held.refused,
     }

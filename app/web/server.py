@@ -15,7 +15,7 @@ from waitress.server import create_server  # type: ignore[import-untyped]
 
 from ..errors import InputError
 
-THREADS = 8
+THREADS = 32
 MAX_REQUEST_BYTES = 1024 * 1024
 """What is larger is refused before it reaches an application."""
 DRAIN_SECONDS = 10.0

@@ -14,6 +14,7 @@ from ringnote.runtime import Runtime
 from ringnote.sandbox.pms import create_pms
 from ringnote.sandbox.server import Server
 from ringnote.sandbox.store import Store
+from ringnote.spool import Spooled
 from ringnote.telephony.tokens import issue_webhook_token
 
 TOKEN = "the-token-0142"
@@ -192,6 +193,37 @@ def test_check_names_every_fault_and_ends_with_1(runtime, clinic, pms, monkeypat
     assert "no webhook URL that works" in faults[1][1]
     hints = [each["detail"] for each in findings if each["state"] == "hint"]
     assert any("did you mean RINGNOTE_PUBLIC_URL?" in each for each in hints)
+
+
+def spool_of(runtime) -> Runtime:
+    """A runtime whose data folder lasts, with one webhook in its spool."""
+    made = Runtime(runtime.settings.model_copy(update={"data_is_persistent": True}), runtime.db)
+    made.spool.append(Spooled("E1", utc_now(), "hash", "text/plain", b"eventType=HangupCall"))
+    return made
+
+
+def test_check_and_doctor_tell_of_webhooks_that_wait_for_the_database(runtime, clinic, monkeypatch):
+    spooling = spool_of(runtime)
+    soon = [each for each in value(spooling, "check")["findings"] if each["subject"] == "spool"]
+    monkeypatch.setattr("ringnote.cli.check.SPOOLED_SECONDS", -1)
+
+    result = run(spooling, "check", "--json")
+
+    [late] = [each for each in json.loads(result.stdout)["findings"] if each["subject"] == "spool"]
+    assert [each["state"] for each in soon] == ["hint"]
+    assert (result.exit_code, late["state"]) == (1, "fault")
+    assert "1 KiB of webhooks have waited 0 s for the database" in late["detail"]
+    assert "ringnote check" in run(spooling, "doctor").stderr
+
+
+def test_check_tells_of_webhooks_that_the_database_will_not_take(runtime, clinic):
+    spooling = spool_of(runtime)
+    spooling.spool.drain(lambda webhooks: webhooks)
+
+    result = run(spooling, "check", "--json")
+
+    faults = [each for each in json.loads(result.stdout)["findings"] if each["state"] == "fault"]
+    assert "spool/refused.lines" in faults[0]["detail"]
 
 
 def test_check_tells_of_settings_that_cannot_be_read(monkeypatch):

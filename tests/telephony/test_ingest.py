@@ -1,13 +1,28 @@
-"""Keeping webhooks: what is stored of them, whatever the receiver's clock says."""
+"""Keeping webhooks: what is stored of them, whatever comes with them and whatever clocks say."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
+import pytest
 import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
 
 from factories import make_clinic
 from ringnote.clock import utc_now
-from ringnote.models import Event
+from ringnote.errors import WebhookError
+from ringnote.models import DueMark, Event
+from ringnote.spool import Spooled
+from ringnote.telephony import store
+from ringnote.telephony.ingest import keep_spooled, take
+from ringnote.telephony.tokens import hash_token
 from stories import Phone
+
+AT_ONCE = 40
+
+
+@pytest.fixture
+def phone(runtime):
+    return Phone(runtime, make_clinic(runtime.db))
 
 
 def received(runtime):
@@ -30,3 +45,97 @@ def test_a_time_of_receipt_that_has_been_is_kept_as_it_is(runtime):
     phone.dials("u-1")
 
     assert received(runtime) == [at + timedelta(seconds=3)]
+
+
+def kept(runtime) -> list[Event]:
+    with runtime.db.reading() as session:
+        return list(session.scalars(sa.select(Event).order_by(Event.id)))
+
+
+def generations(runtime) -> dict[str, int]:
+    with runtime.db.reading() as session:
+        rows = session.execute(sa.select(DueMark.subject_key, DueMark.generation))
+        return dict(rows.all())
+
+
+def take_all(runtime, webhooks):
+    """The receipts of tokens with their bodies that come at once; of each its error, if any."""
+
+    def one(webhook):
+        try:
+            return take(runtime, *webhook, "text/plain", utc_now())
+        except (WebhookError, IntegrityError) as error:
+            return error
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return list(pool.map(one, webhooks))
+
+
+def test_of_many_at_once_each_is_told_what_became_of_it(runtime, phone):
+    other = Phone(runtime, make_clinic(runtime.db))
+    mine = [(phone.token, phone.body("HangupCall", f"u-{number}")) for number in range(30)]
+    theirs = [(other.token, phone.body("HangupCall", "u-0"))]
+    unread = [(phone.token, b"what?")]
+    unknown = [("no-such-token", phone.body("HangupCall", "u-0"))]
+
+    receipts = take_all(runtime, [*mine, *theirs, *unread, *unknown])
+
+    assert [receipt.status.value for receipt in receipts[:30]] == ["accepted"] * 30
+    assert [receipt.status.value for receipt in receipts[30:32]] == ["quarantined"] * 2
+    assert "another clinic" in receipts[30].reason
+    assert receipts[32].status == 404
+    events = {event.id: event for event in kept(runtime)}
+    assert events.keys() == {receipt.event_id for receipt in receipts[:32]}
+    assert [events[each.event_id].subject_key for each in receipts[:30]] == [
+        f"u-{number}" for number in range(30)
+    ]
+    assert [events[each.event_id].body for each in receipts[:30]] == [body for _, body in mine]
+    assert events[receipts[30].event_id].clinic_id == other.clinic.id
+    assert generations(runtime) == {f"u-{number}": 1 for number in range(30)}
+
+
+def test_one_that_the_database_will_not_take_takes_none_of_the_others_with_it(
+    runtime, phone, monkeypatch
+):
+    read = store.read_columns
+
+    def spoil(reading, owner):
+        spoilt = {"status": None} if reading.fields["call_uuid"] == "u-7" else {}
+        return read(reading, owner) | spoilt
+
+    monkeypatch.setattr(store, "read_columns", spoil)
+
+    receipts = take_all(
+        runtime, [(phone.token, phone.body("HangupCall", f"u-{n}")) for n in range(AT_ONCE)]
+    )
+
+    assert isinstance(receipts.pop(7), IntegrityError)
+    assert {receipt.status.value for receipt in receipts} == {"accepted"}
+    assert {event.id for event in kept(runtime)} == {receipt.event_id for receipt in receipts}
+
+
+def test_what_is_stored_again_neither_stands_twice_nor_has_its_call_settled_again(runtime, phone):
+    phone.answered("u-1")
+    [event, *_] = kept(runtime)
+    before = generations(runtime)
+    again = Spooled(
+        event.id, event.received_at, hash_token(phone.token), event.content_type, event.body
+    )
+
+    refused = keep_spooled(runtime, [again, again])
+
+    assert refused == []
+    assert len([each for each in kept(runtime) if each.id == event.id]) == 1
+    assert generations(runtime) == before
+
+
+def test_two_events_of_a_call_in_one_batch_are_one_mark(runtime, phone):
+    first, second = (
+        Spooled(new_id, phone.at, hash_token(phone.token), "", phone.body("HangupCall", "u-1"))
+        for new_id in ("E1", "E2")
+    )
+
+    assert keep_spooled(runtime, [second, first]) == []
+
+    assert [event.id for event in kept(runtime)] == ["E1", "E2"]
+    assert generations(runtime) == {"u-1": 1}

@@ -2,12 +2,15 @@
 
 import itertools
 import os
+import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 
 import pytest
 import requests
@@ -28,6 +31,7 @@ from ringnote.telephony.tokens import issue_webhook_token
 from serving import served
 
 CONTAINER = "123456"
+READY = {"status": "ready"}
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +74,13 @@ def kept(runtime) -> list[str]:
         return sorted(session.scalars(sa.select(Event.subject_key)))
 
 
+def marks(runtime) -> dict[str, int]:
+    """How often each call was marked as due."""
+    with runtime.db.reading() as session:
+        rows = session.execute(sa.select(DueMark.subject_key, DueMark.generation))
+        return dict(rows.all())
+
+
 def wait_until(condition, seconds=15.0) -> bool:
     deadline = time.monotonic() + seconds
     while not condition() and time.monotonic() < deadline:
@@ -108,7 +119,7 @@ def test_webhooks_are_taken_while_the_database_is_away_and_kept_once_it_is_back(
     assert kept(spooling) == sorted(f"u-{number}" for number, _, _ in answers)
     assert (away.status_code, away.json()["status"]) == (200, "spooling")
     assert away.json()["spool"]["bytes"] > 0
-    assert back.json() == {"status": "ready"}
+    assert back.json() == READY
     with spooling.db.reading() as session:
         assert session.scalar(sa.select(sa.func.count()).select_from(DueMark)) == len(answers)
 
@@ -212,6 +223,92 @@ def test_it_is_stored_once_however_often_that_is_tried(spooling, token):
 
     assert len(spooled) == 2
     assert kept(spooling) == ["u-1", "u-2"]
+
+
+def test_while_the_database_hangs_webhooks_are_answered_in_time_and_kept_once_it_goes_on(
+    spooling, token, server
+):
+    """Its processes are stopped: connections are taken by the kernel, and nobody answers."""
+    with served(create_receiver(runtime=spooling)) as url:
+
+        def post(number: int) -> requests.Response:
+            return post_hangup(url, token, number)
+
+        with ThreadPoolExecutor(8) as pool:
+            before = list(pool.map(post, range(8)))
+            with server.frozen():
+                asking = pool.submit(requests.get, f"{url}/readyz", timeout=10)
+                first = list(pool.map(post, range(8, 15)))
+                later = [post(number) for number in range(15, 25)]
+                ready = [asking.result(), requests.get(f"{url}/readyz", timeout=10)]
+        assert wait_until(spooling.spool.is_empty)
+        after = post(25)
+        assert wait_until(lambda: requests.get(f"{url}/readyz", timeout=10).json() == READY)
+
+    answers = [*before, *first, *later, after]
+    assert [answer.status_code for answer in answers] == [200] * 26
+    assert max(answer.elapsed.total_seconds() for answer in first) < 2
+    assert max(answer.elapsed.total_seconds() for answer in later) < 0.5
+    assert [answer.json()["status"] for answer in ready] == ["spooling"] * 2
+    assert max(answer.elapsed.total_seconds() for answer in ready) < 3
+    assert kept(spooling) == sorted(f"u-{number}" for number in range(26))
+    assert marks(spooling) == {f"u-{number}": 1 for number in range(26)}
+
+
+@pytest.fixture
+def on_sqlite(tmp_path, sqlite_template):
+    """A runtime on an SQLite file of its own, and a token."""
+    shutil.copyfile(sqlite_template, tmp_path / "ringnote.sqlite3")
+    runtime = Runtime.from_settings(load_settings({"data_dir": tmp_path}, environ={}))
+    clinic = make_clinic(runtime.db, container_id=CONTAINER)
+    with runtime.db.transaction() as session:
+        token = issue_webhook_token(session, clinic.id, utc_now())
+    yield runtime, token
+    runtime.close()
+
+
+def test_while_another_program_locks_the_sqlite_file_webhooks_are_answered_in_time(on_sqlite):
+    runtime, token = on_sqlite
+    with served(create_receiver(runtime=runtime)) as url:
+        with closing(sqlite3.connect(runtime.db.url.database)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            with ThreadPoolExecutor(8) as pool:
+                answers = list(pool.map(lambda n: post_hangup(url, token, n), range(8)))
+            answers += [post_hangup(url, token, number) for number in range(8, 12)]
+            other.rollback()
+        assert wait_until(runtime.spool.is_empty)
+
+    assert [answer.status_code for answer in answers] == [200] * 12
+    assert max(answer.elapsed.total_seconds() for answer in answers) < 2
+    assert max(answer.elapsed.total_seconds() for answer in answers[8:]) < 0.5
+    assert kept(runtime) == sorted(f"u-{number}" for number in range(12))
+    assert marks(runtime) == {f"u-{number}": 1 for number in range(12)}
+
+
+def test_what_finds_the_database_full_is_kept_once_there_is_space(on_sqlite):
+    runtime, token = on_sqlite
+    pages = {"most": 1}
+
+    def limit(connection, *_) -> None:
+        connection.execute(f"PRAGMA max_page_count={pages['most']}")
+
+    sa.event.listen(runtime.db.engine, "checkout", limit)
+    big = {"callerIdName": "x" * 30_000}
+    with served(create_receiver(runtime=runtime)) as url:
+        answers = [post_hangup(url, token, number, **big) for number in range(5)]
+        held = requests.get(f"{url}/readyz", timeout=10).json()["spool"]
+        while_full = kept(runtime)
+        pages["most"] = 1_000_000
+        assert wait_until(runtime.spool.is_empty)
+
+    assert [answer.status_code for answer in answers] == [200] * 5
+    assert len(while_full) < 5
+    assert held["bytes"] > 30_000
+    assert kept(runtime) == [f"u-{number}" for number in range(5)]
+
+
+def post_hangup(url: str, token: str, number: int, **more: str) -> requests.Response:
+    return requests.post(f"{url}/webhooks/{token}", data=hangup(number) | more, timeout=10)
 
 
 def test_without_a_folder_that_lasts_it_is_503(server, tmp_path, spooling, token):
