@@ -72,6 +72,9 @@ sys.stdin.readline()
 print(*schema.migrate(db))
 """
 
+BREAKING: set[str] = set()
+"""The revisions for which all processes must be stopped; each says why, in its `BREAKS`."""
+
 Rows = dict[str, list[dict]]
 
 
@@ -227,6 +230,150 @@ def test_each_revision_keeps_what_the_tables_hold_upwards_and_downwards(empty):
     assert [table for table, rows in full.items() if not rows] == []
     assert_kept(full, lowest)
     assert_kept(lowest, read(empty))
+
+
+def find_breaks(before: sa.MetaData, after: sa.MetaData) -> list[str]:
+    """What of a revision keeps code that knows only the schema before it from working after it."""
+    found = []
+    for name, old in before.tables.items():
+        if name not in after.tables:
+            found.append(f"{name} is gone")
+        elif name != schema.VERSION_TABLE:
+            found += [f"{name}{each}" for each in _breaks_of(old, after.tables[name])]
+    return sorted(found)
+
+
+def _breaks_of(old: sa.Table, new: sa.Table) -> Iterator[str]:
+    for column in old.columns:
+        if column.name not in new.columns:
+            yield f".{column.name} is gone"
+            continue
+        now = new.columns[column.name]
+        if not _holds(now.type, column.type):
+            yield f".{column.name} was {column.type} and is {now.type}"
+        if column.nullable and not now.nullable:
+            yield f".{column.name} may no longer be NULL"
+        if column.server_default is not None and now.server_default is None and not now.nullable:
+            yield f".{column.name} has no default any more"
+    for column in new.columns:
+        fills_itself = column.nullable or column.server_default is not None
+        if column.name not in old.columns and not fills_itself:
+            yield f".{column.name} is new and must be given"
+    for key in _unique(old) - _unique(new):
+        yield f" is no longer unique by {', '.join(key)}"
+    for key in _unique(new) - _unique(old):
+        if set(key) <= set(old.columns.keys()):
+            yield f" must now be unique by {', '.join(key)}"
+    for key in _references(new) - _references(old):
+        if key[0] in old.columns:
+            yield f".{key[0]} must now be in {key[1]}"
+
+
+def _holds(new: sa.types.TypeEngine, old: sa.types.TypeEngine) -> bool:
+    """Whether all that was kept as `old` can be kept, and read back, as `new`."""
+    kinds = [sa.SmallInteger, sa.Integer, sa.BigInteger]
+    if isinstance(new, sa.String) and isinstance(old, sa.String):
+        return new.length is None or (old.length is not None and old.length <= new.length)
+    if isinstance(new, sa.Integer) and isinstance(old, sa.Integer):
+        size = [max(n for n, kind in enumerate(kinds) if isinstance(t, kind)) for t in (new, old)]
+        return size[0] >= size[1]
+    return str(new) == str(old)
+
+
+def _unique(table: sa.Table) -> set[tuple[str, ...]]:
+    """The columns that are unique together, in all rows or in some."""
+    indexes = [index for index in table.indexes if index.unique]
+    constraints = [each for each in table.constraints if isinstance(each, sa.UniqueConstraint)]
+    kinds = [*indexes, *constraints, table.primary_key]
+    return {tuple(sorted(column.name for column in each.columns)) for each in kinds}
+
+
+def _references(table: sa.Table) -> set[tuple[str, str]]:
+    return {(key.parent.name, key.target_fullname) for key in table.foreign_keys}
+
+
+def test_each_revision_lets_yesterday_s_code_go_on(empty):
+    """Old and new processes run side by side while a new version is rolled out.
+
+    A revision that cannot allow that says why, in `BREAKS = "…"`; then all are stopped for it.
+    """
+    scripts = ScriptDirectory.from_config(schema._config(None))
+    first, *later = list_revisions()
+    schema.migrate(empty, first)
+
+    broken = {}
+    for revision in later:
+        before = reflect(empty)
+        schema.migrate(empty, revision)
+        if found := find_breaks(before, reflect(empty)):
+            broken[revision] = found
+
+    said = {each: getattr(scripts.get_revision(each).module, "BREAKS", "") for each in later}
+    assert {each: found for each, found in broken.items() if not said[each]} == {}
+    assert {each for each, reason in said.items() if reason} <= BREAKING, "list it in BREAKING"
+
+
+def changed(**columns: sa.Column | None) -> sa.MetaData:
+    """Two tables, with columns of `a` put in the place of others, added, or left out."""
+    known: dict[str, sa.Column | None] = {
+        "id": sa.Column("id", sa.Integer(), primary_key=True),
+        "name": sa.Column("name", sa.String(20), unique=True),
+        "state": sa.Column("state", sa.Text(), nullable=False, server_default="new"),
+        "count": sa.Column("count", sa.BigInteger()),
+    }
+    tables = sa.MetaData()
+    sa.Table("a", tables, *(each for each in (known | columns).values() if each is not None))
+    sa.Table("b", tables, sa.Column("id", sa.Integer(), primary_key=True))
+    return tables
+
+
+@pytest.mark.parametrize(
+    ("columns", "breaks"),
+    [
+        ({}, []),
+        ({"more": sa.Column("more", sa.Text())}, []),
+        ({"more": sa.Column("more", sa.Text(), nullable=False, server_default="")}, []),
+        ({"name": sa.Column("name", sa.Text(), unique=True)}, []),
+        ({"name": sa.Column("name", sa.String(40), unique=True)}, []),
+        (
+            {"more": sa.Column("more", sa.Text(), nullable=False)},
+            ["a.more is new and must be given"],
+        ),
+        ({"count": None}, ["a.count is gone"]),
+        ({"count": sa.Column("count", sa.Integer())}, ["a.count was BIGINT and is INTEGER"]),
+        ({"count": sa.Column("count", sa.Text())}, ["a.count was BIGINT and is TEXT"]),
+        (
+            {"name": sa.Column("name", sa.String(10), unique=True)},
+            ["a.name was VARCHAR(20) and is VARCHAR(10)"],
+        ),
+        (
+            {"name": sa.Column("name", sa.String(20), unique=True, nullable=False)},
+            ["a.name may no longer be NULL"],
+        ),
+        ({"name": sa.Column("name", sa.String(20))}, ["a is no longer unique by name"]),
+        (
+            {"state": sa.Column("state", sa.Text(), nullable=False)},
+            ["a.state has no default any more"],
+        ),
+        (
+            {"count": sa.Column("count", sa.BigInteger(), unique=True)},
+            ["a must now be unique by count"],
+        ),
+        (
+            {"count": sa.Column("count", sa.BigInteger(), sa.ForeignKey("b.id"))},
+            ["a.count must now be in b.id"],
+        ),
+    ],
+)
+def test_what_would_stop_yesterday_s_code_is_found(columns, breaks):
+    assert find_breaks(changed(), changed(**columns)) == breaks
+
+
+def test_a_table_that_is_gone_would_stop_yesterday_s_code():
+    after = changed()
+    after.remove(after.tables["b"])
+
+    assert find_breaks(changed(), after) == ["b is gone"]
 
 
 @pytest.fixture
