@@ -24,24 +24,43 @@ MIGRATION_LOCK = 0x52494E47
 def migrate(db: Database, revision: str = "head") -> tuple[str | None, str | None]:
     """Upgrade (or downgrade) to `revision`; returns the revisions before and after. Commits.
 
-    Two machines that start at once wait for each other.
+    Two machines that start at once wait for each other. Raises ConfigError if a newer version of
+    Ringnote has been here.
     """
     with _revising(db) as connection:
         before = current(connection)
+        if _is_foreign(before):
+            raise ConfigError(
+                f"The database is at revision {before}, which is a newer version's; this one works"
+                " on it as it is, so nothing needs to be done."
+            )
         going_down = revision in ("base",) or revision.startswith("-")
         run = command.downgrade if going_down else command.upgrade
         run(_config(connection), revision)
         return before, current(connection)
 
 
-def check(db: Database) -> None:
-    """Raise ConfigError unless the schema is exactly this version's."""
+def check(db: Database) -> bool:
+    """Whether the schema is newer than this version's; raises ConfigError if it is older.
+
+    On a newer one this version works all the same: while a new one is rolled out, both run side by
+    side.
+    """
     with db.reading() as session:
         at = current(session.connection())
     wanted = head()
+    if _is_foreign(at):
+        return True
     if at != wanted:
         state = "has no tables yet" if at is None else f"is at revision {at}, not {wanted}"
         raise ConfigError(f"The database {state}; run: ringnote migrate")
+    return False
+
+
+def _is_foreign(revision: str | None) -> bool:
+    """Whether it is none of this version's, so of a newer one."""
+    scripts = ScriptDirectory.from_config(_config(None))
+    return revision not in {None, *(each.revision for each in scripts.walk_revisions())}
 
 
 def current(connection: sa.Connection) -> str | None:

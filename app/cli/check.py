@@ -64,7 +64,7 @@ def _findings(context: click.Context) -> Iterator[Finding]:
     yield (database := _of_database(runtime))
     yield from _of_spool(runtime)
     yield (keys := _of_keys(runtime))
-    if database.state == "ok":
+    if database.state != "fault":
         yield from _of_clinics(runtime, has_keys=keys.state == "ok")
 
 
@@ -79,12 +79,14 @@ def _of_environment() -> Iterator[Finding]:
 def _of_database(runtime: Runtime) -> Finding:
     name = runtime.db.url.render_as_string(hide_password=True)
     try:
-        schema.check(runtime.db)
+        is_newer = schema.check(runtime.db)
     except ConfigError as error:
         return Finding("database", "fault", str(error))
     except SQLAlchemyError as error:
         said = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
         return Finding("database", "fault", f"{name} cannot be reached: {said}")
+    if is_newer:
+        return Finding("database", "hint", f"{name} is at a newer version's schema; upgrade here")
     return Finding("database", "ok", f"{name} is at this version's schema")
 
 

@@ -13,7 +13,7 @@ from ..web.extension import create_app
 from ..web.server import Server
 from ..worker import Worker
 from .context import pass_runtime
-from .worker import STOPPING, keep_working, signals_held
+from .worker import STOPPING, end_in_time, keep_working, signals_held
 
 log = get_logger(__name__)
 
@@ -26,7 +26,7 @@ log = get_logger(__name__)
 def serve(runtime: Runtime, host: str, port: int, no_worker: bool) -> None:
     """Take webhooks, show the console, and work off what comes, in one process.
 
-    Ctrl-C or SIGTERM ends it once what was begun is finished.
+    Ctrl-C or SIGTERM ends it once what was begun is finished, within 8 seconds.
     """
     configure_logs(runtime.settings.log_format)
     if not no_worker:
@@ -49,6 +49,7 @@ def serve(runtime: Runtime, host: str, port: int, no_worker: bool) -> None:
         click.echo(f"Ringnote is at {server.url} (Ctrl-C ends it)")
         _say_who_gets_in(runtime)
         signal.sigwait(STOPPING)
+    end_in_time()
     stop.set()
     if worker:
         worker.wake()

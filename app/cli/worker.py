@@ -1,12 +1,15 @@
 """`ringnote worker`, and how whatever runs long comes to a graceful end."""
 
+import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import click
 
+from ..delivery.outbox import LEASE_SECONDS
 from ..logs import configure_logs, get_logger
 from ..runtime import Runtime
 from ..worker import Worker
@@ -14,6 +17,8 @@ from .context import is_hosted, pass_runtime
 
 STOPPING = {signal.SIGTERM, signal.SIGINT}
 PAUSE_SECONDS = 5.0
+END_SECONDS = LEASE_SECONDS - 2.0
+"""How long what was begun may take to be finished once the process is told to end."""
 
 log = get_logger(__name__)
 
@@ -25,7 +30,7 @@ log = get_logger(__name__)
 def worker(runtime: Runtime, threads: int, until_idle: bool) -> None:
     """Settle calls and write to the PMS; any number may run, on any number of machines.
 
-    Ctrl-C or SIGTERM ends it once what was begun is finished.
+    Ctrl-C or SIGTERM ends it once what was begun is finished, within 8 seconds.
     """
     if not is_hosted(click.get_current_context()):
         configure_logs(runtime.settings.log_format)
@@ -39,6 +44,7 @@ def worker(runtime: Runtime, threads: int, until_idle: bool) -> None:
     with signals_held():
         thread.start()
         signal.sigwait(STOPPING)
+    end_in_time()
     stop.set()
     work.wake()
     thread.join()
@@ -57,6 +63,25 @@ def signals_held() -> Iterator[None]:
         for each in STOPPING:
             signal.signal(each, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
+
+
+def end_in_time() -> None:
+    """Have this process end within END_SECONDS, whatever still hangs by then.
+
+    A PMS that does not answer is let go: the lease of what it was asked for runs out, and whoever
+    claims it next looks whether it was carried out.
+    """
+    watchdog = threading.Timer(END_SECONDS, _let_go)
+    watchdog.daemon = True
+    watchdog.start()
+
+
+def _let_go() -> None:
+    log.warning("process.let_go", seconds=END_SECONDS)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Neither threads that wait for a PMS nor connections that hang are waited for.
+    os._exit(0)
 
 
 def keep_working(worker: Worker, stop: threading.Event) -> None:

@@ -127,7 +127,7 @@ def _store_each(runtime: Runtime, webhooks: Sequence[Read]) -> list[Receipt | Ex
     """Store all in one transaction; if one of them cannot be, each in its own. Commits."""
     try:
         with runtime.db.transaction() as session:
-            return [*store(session, runtime.db, webhooks)]
+            return [*store(session, runtime.db, runtime.clock, webhooks)]
     except DBAPIError as error:
         if not _is_of_one(error):
             raise

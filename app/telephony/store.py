@@ -5,7 +5,7 @@ Ingest calls it, with one webhook or with hundreds: they take the same few state
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
@@ -13,12 +13,17 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from ..clock import Clock
 from ..db import Database
 from ..models import Clinic, Event, EventStatus, SubjectKind, WebhookToken
 from ..spool import Spooled
 from .facts import Reading
 from .marks import mark_all_due
 from .parse import read_tenant, subject_of
+
+SAME_CLOCK = timedelta(0)
+TOLERATED = timedelta(seconds=2)
+"""By how much a host's clock may differ from the database's: to ask it takes time, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,19 +48,23 @@ Read = tuple[Spooled, Reading]
 """A webhook and what could be read out of it."""
 
 
-def store(session: Session, db: Database, webhooks: Sequence[Read]) -> list[Receipt | None]:
+def store(
+    session: Session, db: Database, clock: Clock, webhooks: Sequence[Read]
+) -> list[Receipt | None]:
     """Keep each webhook once, however often it is tried; None for a token that no clinic has.
 
-    Does not commit.
+    They were stamped by `clock`. Does not commit.
     """
     tokens, present = _look_up(session, db, {webhook.token_hash for webhook, _ in webhooks})
+    # SQLite's processes share their machine's clock.
+    off = clock() - present if db.tells_time else SAME_CLOCK
     owners = [_owner(tokens, webhook) for webhook, _ in webhooks]
     owned = [
         (owner, webhook, reading)
         for owner, (webhook, reading) in zip(owners, webhooks, strict=True)
         if owner is not None
     ]
-    receipts = iter(add_events(session, db, owned, present))
+    receipts = iter(add_events(session, db, owned, present, off))
     return [None if owner is None else next(receipts) for owner in owners]
 
 
@@ -64,16 +73,19 @@ def add_events(
     db: Database,
     owned: Sequence[tuple[Owner | Clinic, Spooled, Reading]],
     present: datetime,
+    off: timedelta = SAME_CLOCK,
 ) -> list[Receipt]:
     """Add events whose clinics are known, and have their subjects settled now. Does not commit.
 
-    `present` is the database's: a receiver's clock may be ahead of it, and would have its calls
-    wait for as long as it is.
+    `present` is the database's, `off` how far the clock that stamped them is ahead of that. Events
+    stand at the database's time, so that hosts whose clocks differ tell of one and the same call.
     """
     if not owned:
         return []
+    if abs(off) < TOLERATED:
+        off = SAME_CLOCK
     rows = [
-        _row(owner, webhook, reading, min(webhook.received_at, present))
+        _row(owner, webhook, reading, min(webhook.received_at - off, present))
         for owner, webhook, reading in owned
     ]
     # Who stores the same webhooks, and who marks the same subjects, does so in one order, so that

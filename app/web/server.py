@@ -18,7 +18,7 @@ from ..errors import InputError
 THREADS = 32
 MAX_REQUEST_BYTES = 1024 * 1024
 """What is larger is refused before it reaches an application."""
-DRAIN_SECONDS = 10.0
+DRAIN_SECONDS = 5.0
 TURN_SECONDS = 1.0
 
 

@@ -9,8 +9,11 @@ from sqlalchemy.exc import IntegrityError
 
 from factories import make_clinic
 from ringnote.clock import utc_now
+from ringnote.db import Database
 from ringnote.errors import WebhookError
-from ringnote.models import DueMark, Event
+from ringnote.models import Clinic, DueMark, Event
+from ringnote.runtime import Runtime
+from ringnote.settings import load_settings
 from ringnote.spool import Spooled
 from ringnote.telephony import store
 from ringnote.telephony.ingest import keep_spooled, take
@@ -36,6 +39,26 @@ def test_a_receiver_whose_clock_is_ahead_does_not_have_its_calls_wait_as_long(ru
     phone.missed("u-1")
 
     assert max(received(runtime)) <= utc_now()
+
+
+@pytest.mark.parametrize("minutes", [5, -5])
+def test_a_receiver_whose_clock_is_off_tells_of_a_call_at_the_database_s_time(
+    postgres_copy, tmp_path, minutes
+):
+    settings = load_settings({"database_url": postgres_copy, "data_dir": tmp_path}, environ={})
+    off = timedelta(minutes=minutes)
+    receiver = Runtime(settings, Database(settings.url), lambda: utc_now() + off)
+    clinic = make_clinic(receiver.db)
+    begun = utc_now() - timedelta(seconds=60)
+    phone = Phone(receiver, clinic, at=begun + off)
+
+    phone.missed("u-1")
+
+    with receiver.db.transaction() as session:
+        stamps = session.scalars(sa.select(Event.received_at).order_by(Event.id)).all()
+        session.execute(sa.delete(Clinic).where(Clinic.id == clinic.id))
+    receiver.close()
+    assert [round((at - begun).total_seconds()) for at in stamps] == [3, 6, 9]
 
 
 def test_a_time_of_receipt_that_has_been_is_kept_as_it_is(runtime):

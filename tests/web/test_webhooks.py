@@ -79,7 +79,8 @@ def test_a_webhook_is_answered_once_it_is_kept_with_a_due_mark(db, url, token):
 
 def test_the_time_of_receipt_is_the_clock_s(db, clinic, token, runtime):
     at = utc_now() - timedelta(days=3)
-    held = Runtime(runtime.settings, db, HeldClock(at))
+    clock = HeldClock(at)
+    held = Runtime(runtime.settings, Database(db.url, clock=clock), clock)
 
     with served(create_receiver(runtime=held)) as url:
         requests.post(f"{url}/webhooks/{token}", data=hangup(), timeout=10)
