@@ -15,13 +15,11 @@ from ..db import Database
 from ..logs import get_logger
 from ..models import DueMark, SubjectKind
 from ..runtime import Runtime
+from ..telephony.marks import Subject
 from .settle_call import settle_call
 from .settle_conversation import settle_conversation
 
 LONGEST_PAUSE_SECONDS = 3600.0
-
-Subject = tuple[int, SubjectKind, str]
-"""Clinic, kind and key (callUuid or conversationID)."""
 
 log = get_logger(__name__)
 
