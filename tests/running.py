@@ -11,6 +11,7 @@ from pathlib import Path
 from ringnote.runtime import Runtime
 
 ROOT = Path(__file__).parents[1]
+END_SECONDS = 30
 RINGNOTE = (sys.executable, "-c", "from ringnote.cli import main; main()")
 
 
@@ -31,7 +32,7 @@ def environment(runtime: Runtime, **more: str) -> dict[str, str]:
 def running(
     environ: dict[str, str], *words: str, command: tuple[str, ...] = RINGNOTE
 ) -> Iterator["subprocess.Popen[str]"]:
-    """A command until the block ends; killed then, if it has not ended by itself."""
+    """A command until the block ends; it is ended in good order then, if it still runs."""
     with subprocess.Popen(
         [*command, *words],
         env=environ,
@@ -42,6 +43,8 @@ def running(
     ) as process:
         try:
             yield process
+            process.terminate()
+            process.communicate(timeout=END_SECONDS)
         finally:
             process.kill()
 

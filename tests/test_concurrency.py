@@ -1,60 +1,20 @@
 """Several processes at once: the same calls' events on two receivers, settled by two workers."""
 
-import os
 import random
-import signal
-import subprocess
-import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 
-import pytest
 import requests
 import sqlalchemy as sa
 
 from factories import make_client, make_clinic
 from ringnote.models import Event, EventStatus
 from ringnote.worker import Worker
+from running import environment, running, url_of
 from stories import CALLER, LINE, Phone, callbacks, calls, entries, marks
 
 CALLS = 30
 AT_ONCE = 8
-COMMAND = [sys.executable, "-c", "from ringnote.cli import main; main()"]
-
-
-@pytest.fixture
-def environment(runtime) -> dict[str, str]:
-    return {
-        "PATH": os.environ["PATH"],
-        "PYTHONUNBUFFERED": "1",
-        "RINGNOTE_DATABASE_URL": runtime.settings.url,
-        "RINGNOTE_DATA_DIR": str(runtime.settings.data_dir),
-        "RINGNOTE_ENCRYPTION_KEYS": runtime.settings.encryption_keys,
-        "RINGNOTE_MISSED_GRACE_SECONDS": "0",
-    }
-
-
-@contextmanager
-def started(environment: dict[str, str], *words: str) -> Iterator[subprocess.Popen]:
-    with subprocess.Popen(
-        [*COMMAND, *words],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    ) as process:
-        try:
-            yield process
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait(timeout=30)
-
-
-@contextmanager
-def receiving(environment: dict[str, str]) -> Iterator[str]:
-    with started(environment, "serve", "--port", "0", "--no-worker") as process:
-        yield next(word for word in process.stdout.readline().split() if "://" in word)
 
 
 def bodies_of(phone: Phone, call: str) -> list[bytes]:
@@ -68,7 +28,7 @@ def bodies_of(phone: Phone, call: str) -> list[bytes]:
     ]
 
 
-def test_events_of_the_same_calls_on_two_processes_lose_and_double_nothing(runtime, environment):
+def test_events_of_the_same_calls_on_two_processes_lose_and_double_nothing(runtime):
     clinic = make_clinic(runtime.db)
     make_client(runtime.db, clinic, "C1", "Jane Doe", numbers=[CALLER])
     phone = Phone(runtime, clinic)
@@ -77,9 +37,14 @@ def test_events_of_the_same_calls_on_two_processes_lose_and_double_nothing(runti
     random.Random(7).shuffle(posts)
 
     with ExitStack() as stack:
-        receivers = [stack.enter_context(receiving(environment)) for _ in range(2)]
+        environ = environment(runtime, RINGNOTE_MISSED_GRACE_SECONDS="0")
+
+        def start(*words: str):
+            return stack.enter_context(running(environ, *words))
+
+        receivers = [url_of(start("serve", "--port", "0", "--no-worker")) for _ in range(2)]
         for _ in range(2):
-            stack.enter_context(started(environment, "worker", "--threads", "2"))
+            start("worker", "--threads", "2")
 
         def post(place: int) -> int:
             # Each event goes to both: the phone system may repeat what it was slow to hear of.

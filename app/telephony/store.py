@@ -22,8 +22,6 @@ from .marks import mark_all_due
 from .parse import read_tenant, subject_of
 
 SAME_CLOCK = timedelta(0)
-TOLERATED = timedelta(seconds=2)
-"""By how much a host's clock may differ from the database's: to ask it takes time, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +53,10 @@ def store(
 
     They were stamped by `clock`. Does not commit.
     """
+    asked_at = clock()
     tokens, present = _look_up(session, db, {webhook.token_hash for webhook, _ in webhooks})
     # SQLite's processes share their machine's clock.
-    off = clock() - present if db.tells_time else SAME_CLOCK
+    off = certainly_ahead(asked_at, present, clock()) if db.tells_time else SAME_CLOCK
     owners = [_owner(tokens, webhook) for webhook, _ in webhooks]
     owned = [
         (owner, webhook, reading)
@@ -82,8 +81,6 @@ def add_events(
     """
     if not owned:
         return []
-    if abs(off) < TOLERATED:
-        off = SAME_CLOCK
     rows = [
         _row(owner, webhook, reading, min(webhook.received_at - off, present))
         for owner, webhook, reading in owned
@@ -101,6 +98,16 @@ def add_events(
         Receipt(row["status"], fault_of(reading, owner), row["id"])
         for row, (owner, _, reading) in zip(rows, owned, strict=True)
     ]
+
+
+def certainly_ahead(asked_at: datetime, present: datetime, told_at: datetime) -> timedelta:
+    """By how much a clock is ahead of another, which said `present` between two looks at it.
+
+    Below 0 if it is behind; 0 if the time that it took to ask may be all the difference.
+    """
+    if present < asked_at:
+        return asked_at - present
+    return min(told_at - present, SAME_CLOCK)
 
 
 def fault_of(reading: Reading, owner: Owner | Clinic) -> str | None:

@@ -1,7 +1,7 @@
 """Keeping webhooks: what is stored of them, whatever comes with them and whatever clocks say."""
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -21,6 +21,7 @@ from ringnote.telephony.tokens import hash_token
 from stories import Phone
 
 AT_ONCE = 40
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -59,6 +60,18 @@ def test_a_receiver_whose_clock_is_off_tells_of_a_call_at_the_database_s_time(
         session.execute(sa.delete(Clinic).where(Clinic.id == clinic.id))
     receiver.close()
     assert [round((at - begun).total_seconds()) for at in stamps] == [3, 6, 9]
+
+
+@pytest.mark.parametrize(
+    ("present", "ahead"),
+    [(10, 0), (11, 0), (14, 0), (9, 1), (-290, 300), (15, -1), (314, -300)],
+)
+def test_a_clock_is_off_only_by_what_the_time_to_ask_does_not_explain(present, ahead):
+    asked_at, told_at = NOON + timedelta(seconds=10), NOON + timedelta(seconds=14)
+
+    found = store.certainly_ahead(asked_at, NOON + timedelta(seconds=present), told_at)
+
+    assert found == timedelta(seconds=ahead)
 
 
 def test_a_time_of_receipt_that_has_been_is_kept_as_it_is(runtime):
