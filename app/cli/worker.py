@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import click
 
-from ..delivery.outbox import LEASE_SECONDS
+from ..delivery.claim_queries import LEASE_SECONDS
 from ..logs import configure_logs, get_logger
 from ..runtime import Runtime
 from ..worker import Worker
