@@ -33,6 +33,7 @@ class MemoryConnector(Connector):
         tasks=True,
         read_tasks=True,
         delete_task=True,
+        reopen_task=True,
         idempotency_key=True,
         find_by_reference=True,
         create_client=True,
@@ -77,7 +78,10 @@ class MemoryConnector(Connector):
             raise after
 
     def create_task(self, task: Task, key: str) -> Written:
-        return self._create("create_task", self.tasks, task, key)
+        written = self._create("create_task", self.tasks, task, key)
+        if task.is_done:
+            self.done.add(written.pms_id)
+        return written
 
     def get_task(self, pms_id: str) -> TaskStatus:
         self.calls.append("get_task")
@@ -91,6 +95,10 @@ class MemoryConnector(Connector):
     def complete_task(self, pms_id: str) -> None:
         self._fail("complete_task")
         self.done.add(pms_id)
+
+    def reopen_task(self, pms_id: str) -> None:
+        self._fail("reopen_task")
+        self.done.discard(pms_id)
 
     def delete_task(self, pms_id: str) -> None:
         after = self._fail("delete_task")

@@ -109,6 +109,7 @@ class Capabilities:
     tasks: bool = False
     read_tasks: bool = False
     delete_task: bool = False
+    reopen_task: bool = False
     idempotency_key: bool = False
     find_by_reference: bool = False
     create_client: bool = False
@@ -179,7 +180,7 @@ class Connector(ABC):
 
     @abstractmethod
     def create_task(self, task: Task, key: str) -> Written:
-        """Write a task once for `key`, where the PMS can."""
+        """Write a task once for `key`, where the PMS can; as done, if it is."""
 
     @abstractmethod
     def get_task(self, pms_id: str) -> TaskStatus:
@@ -192,6 +193,10 @@ class Connector(ABC):
     @abstractmethod
     def complete_task(self, pms_id: str) -> None:
         """Mark a task done; one that is done already is no error."""
+
+    def reopen_task(self, pms_id: str) -> None:
+        """Mark a done task open again; called only where `capabilities.reopen_task`."""
+        raise NotImplementedError
 
     @abstractmethod
     def delete_task(self, pms_id: str) -> None:

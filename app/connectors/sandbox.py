@@ -55,6 +55,7 @@ class SandboxConnector(Connector):
         tasks=True,
         read_tasks=True,
         delete_task=True,
+        reopen_task=True,
         idempotency_key=True,
         find_by_reference=True,
         create_client=True,
@@ -145,6 +146,9 @@ class SandboxConnector(Connector):
 
     def complete_task(self, pms_id: str) -> None:
         self._change("tasks", pms_id, {"status": "done"})
+
+    def reopen_task(self, pms_id: str) -> None:
+        self._change("tasks", pms_id, {"status": "open"})
 
     def delete_task(self, pms_id: str) -> None:
         self._delete("tasks", pms_id)

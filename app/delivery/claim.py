@@ -44,6 +44,8 @@ class Work:
     attempts: int
     is_in_doubt: bool
     queued_at: datetime
+    is_done_there: bool = False
+    """Whether it is known that the PMS has the task as done, or has deleted it."""
 
 
 def claim(db: Database, limit: int, besides: Collection[int] = ()) -> list[Work]:
@@ -115,6 +117,7 @@ def _work(row: Any, entry: Any) -> Work:
         attempts=row.attempts,
         is_in_doubt=row.is_in_doubt,
         queued_at=row.queued_at,
+        is_done_there=entry.is_done_there,
     )
 
 

@@ -38,6 +38,7 @@ ENTRIES = sa.select(
     ENTRY.reference,
     ENTRY.incarnation,
     ENTRY.pms_id,
+    ENTRY.is_done_there,
 ).where(ENTRY.id.in_(sa.bindparam("ids", expanding=True)))
 
 LEASE = (

@@ -30,6 +30,8 @@ class Done:
     verdict: Verdict = WRITTEN
     incarnation: int | None = None
     """Set where it had to be written under another than the entry's."""
+    closed_at: datetime | None = None
+    """Of a task that was closed there, when, if the PMS says."""
 
 
 def deliver(work: Work, connector: Connector, clock: Clock, is_held: Callable[[Work], bool]) -> Try:
@@ -73,6 +75,7 @@ def deliver(work: Work, connector: Connector, clock: Clock, is_held: Callable[[W
         done.verdict,
         done.pms_id,
         incarnation=done.incarnation,
+        closed_at=done.closed_at,
     )
 
 
@@ -103,24 +106,51 @@ def _update(work: Work, connector: Connector, require_lease: RequireLease) -> Do
     try:
         return _change(work, connector, require_lease)
     except RecordGone:
-        if not work.is_in_doubt:
+        # A delete of ours was carried out, though no answer said so, and it is wanted again; or a
+        # person deleted the task, and another reopened its callback.
+        if not work.is_in_doubt and not _is_reopening(work):
             raise
-        # A delete of ours was carried out, though no answer said so, and it is wanted again.
-        anew = replace(work, pms_id=None, incarnation=work.incarnation + 1)
-        return replace(_create(anew, connector, require_lease), incarnation=anew.incarnation)
+        return _create_anew(work, connector, require_lease)
+
+
+def _create_anew(work: Work, connector: Connector, require_lease: RequireLease) -> Done:
+    anew = replace(work, pms_id=None, incarnation=work.incarnation + 1)
+    return replace(_create(anew, connector, require_lease), incarnation=anew.incarnation)
 
 
 def _change(work: Work, connector: Connector, require_lease: RequireLease) -> Done:
-    pms_id = str(work.pms_id)
-    if work.kind is not EntryKind.TASK:
-        require_lease()
-        connector.update_note(pms_id, _note(work))
-        return Done("update", pms_id)
-    if connector.capabilities.read_tasks and connector.get_task(pms_id).is_done:
-        return Done("update", pms_id, Verdict(Next.CLOSED_THERE, reason=CLOSED_IN_PMS))
+    if work.kind is EntryKind.TASK:
+        return _change_task(work, connector, require_lease)
     require_lease()
-    connector.update_task(pms_id, _task(work))
+    connector.update_note(str(work.pms_id), _note(work))
+    return Done("update", work.pms_id)
+
+
+def _change_task(work: Work, connector: Connector, require_lease: RequireLease) -> Done:
+    pms_id, task = str(work.pms_id), _task(work)
+    if connector.capabilities.read_tasks and (status := connector.get_task(pms_id)).is_done:
+        if task.is_done:
+            return Done("none", pms_id)
+        if not work.is_done_there:
+            closed = Verdict(Next.CLOSED_THERE, reason=CLOSED_IN_PMS)
+            return Done("update", pms_id, closed, closed_at=status.closed_at)
+    if _is_reopening(work):
+        if not connector.capabilities.reopen_task:
+            return _create_anew(work, connector, require_lease)
+        require_lease()
+        connector.reopen_task(pms_id)
+    require_lease()
+    connector.update_task(pms_id, task)
+    if task.is_done:
+        require_lease()
+        connector.complete_task(pms_id)
+        return Done("complete", pms_id)
     return Done("update", pms_id)
+
+
+def _is_reopening(work: Work) -> bool:
+    """Whether a task that is done there is to be open again: a person said so."""
+    return work.kind is EntryKind.TASK and work.is_done_there and not work.content.get("is_done")
 
 
 def _delete(work: Work, connector: Connector, require_lease: RequireLease) -> Done:

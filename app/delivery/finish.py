@@ -8,13 +8,11 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from ..db import Database
-from ..ledger.callbacks import close_callback
+from ..ledger.closings import note_closed_there
 from ..ledger.reconcile import find_connection_in_use, place
 from ..logs import get_logger
 from ..models import (
     Attempt,
-    Callback,
-    CallbackState,
     Entry,
     EntryState,
     OutboxRow,
@@ -44,6 +42,8 @@ class Try:
     """Whether the failure was the connection's, not this record's."""
     incarnation: int | None = None
     """Set where it was written under another than the entry's."""
+    closed_at: datetime | None = None
+    """Of a task that was closed in the PMS, when, if the PMS says."""
 
 
 Ended = tuple[Work, Try]
@@ -104,7 +104,7 @@ def _finish_locked(
             _write_again(session, db, entry, work, result)
             continue
         _keep(session, work, result, lost=False)
-        _move_on(session, entry, row, work, result, now)
+        _move_on(session, db, entry, row, work, result, now)
         fared.append(_fared(work, result))
     keep_pace(session, fared, now)
 
@@ -119,11 +119,17 @@ def _fared(work: Work, result: Try) -> Fared:
 
 
 def _move_on(
-    session: Session, entry: Entry, row: OutboxRow, work: Work, result: Try, now: datetime
+    session: Session,
+    db: Database,
+    entry: Entry,
+    row: OutboxRow,
+    work: Work,
+    result: Try,
+    now: datetime,
 ) -> None:
     row.lease_token = None
     if result.verdict.next in (Next.WRITTEN, Next.CLOSED_THERE):
-        _written(session, entry, row, work, result, now)
+        _written(session, db, entry, row, work, result, now)
     else:
         _not_written(session, entry, row, work, result.verdict, now)
     _announce(session, entry, result)
@@ -163,8 +169,18 @@ def _keep(session: Session, work: Work, result: Try, lost: bool) -> None:
 
 
 def _written(
-    session: Session, entry: Entry, row: OutboxRow, work: Work, result: Try, now: datetime
+    session: Session,
+    db: Database,
+    entry: Entry,
+    row: OutboxRow,
+    work: Work,
+    result: Try,
+    now: datetime,
 ) -> None:
+    is_closed_there = result.verdict.next is Next.CLOSED_THERE
+    if is_closed_there:
+        note_closed_there(session, db, entry, result.verdict.reason or "", result.closed_at)
+    entry.is_done_there = is_closed_there or bool(work.is_wanted and work.content.get("is_done"))
     entry.connection_id = work.connection_id
     entry.written_version = work.version
     entry.written_at = now
@@ -175,22 +191,13 @@ def _written(
     else:
         entry.pms_id = None
         entry.incarnation += 1
-    if result.verdict.next is Next.CLOSED_THERE:
-        _close(session, entry, result.verdict.reason or "", now)
-    elif entry.version != work.version:
+    if not is_closed_there and entry.version != work.version:
         # It moved on while this version was written: the new one is due now.
         row.due_at, row.attempts, row.is_in_doubt = now, 0, False
         entry.state = EntryState.DUE
         return
     entry.state = EntryState.SYNCED if entry.is_wanted else EntryState.WITHDRAWN
     session.delete(row)
-
-
-def _close(session: Session, entry: Entry, reason: str, now: datetime) -> None:
-    if entry.subject_kind == "callback":
-        callback = session.get(Callback, entry.subject_id, with_for_update=True)
-        if callback and callback.closed_at is None:
-            close_callback(callback, CallbackState.DONE, f"a person in the PMS ({reason})", now)
 
 
 def _not_written(

@@ -1,113 +1,221 @@
-"""Callbacks: one episode of "somebody must call this person back" by number.
+"""Callbacks: one row and one task for each episode of "somebody must call this person back".
 
-Moves rows for settle: calls join the open callback of their number or open one; a call that turns
-out not to ask leaves it.
+Moves rows for settle and for people's decisions: what is known of a caller is folded anew, and the
+rows, their members and the task are made what follows. What closed is closed in the PMS too.
 """
 
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from ..db import Database
-from ..models import Callback, CallbackMember, CallbackState
+from ..models import Callback, CallbackMember, CallbackState, Clinic, Entry, EntryKind
+from .callers import Cause, Reach, hold_callers
+from .compose import Voice, compose_callback
+from .episodes import Episode, Happening, Kind, Subject, fold_episodes, in_words
+from .happenings import Callers, Known, read_known
+from .policy import stranger_record, task_terms
+from .reconcile import Desired, reconcile
+from .rules import asks_who_answered
+from .subjects import get_rules, list_answered_by
 
 ASKS, LEFT = "asks", "left"
 """What a member is to its callback; one that left keeps the trace of the task it once asked for."""
+ROLES = {
+    Kind.ASKED: ASKS,
+    Kind.DIALLED: "tried",
+    Kind.TEXT_OUT: "texted",
+    Kind.TEXT_IN: "wrote",
+    Kind.ANSWERED: "reached",
+}
+"""In the order in which one of them tells best what a window of texts is to a callback."""
+LONGEST_CHAIN = 8
+"""Steps by which a call leads to another number of its caller."""
+NO_LONGER = "no call asks for it any more"
 
 
-def join_callback(
-    session: Session, db: Database, clinic_id: int, number: str, call_id: int, at: datetime
-) -> Callback:
-    """The callback that this call belongs to, locked: its own, the open one, or a new one.
+def settle_callbacks(
+    session: Session, db: Database, clinic: Clinic, cause: Cause, asks: bool, now: datetime
+) -> None:
+    """Bring the callbacks that this cause may change up to date, with their tasks.
 
-    Does not commit.
+    `asks`: it asks for one itself. Raises CallersBusy as `hold_callers`. Does not commit.
     """
-    if callback := find_callback(session, call_id):
-        return callback
-    # Two calls of one number may settle at once: the unique index lets one of them open it.
-    session.execute(
-        db.insert(Callback)
-        .values(clinic_id=clinic_id, number=number, state=CallbackState.OPEN, opened_at=at)
-        .on_conflict_do_nothing(
-            index_elements=[Callback.clinic_id, Callback.number],
-            index_where=Callback.closed_at.is_(None),
-        )
+    held: set[str] = set()
+    for _ in range(LONGEST_CHAIN):
+        reach = hold_callers(session, db, clinic.id, cause, held)
+        if not reach.callbacks and not asks:
+            return
+        callers = Callers(clinic.id, clinic.timezone, reach.numbers, reach.clients, reach.since)
+        known = read_known(session, callers)
+        wider = _widen(cause, reach, known)
+        if wider == cause:
+            break
+        cause = wider
+    episodes = fold_episodes(known.happenings)
+    members = _read_members(session, reach.callbacks)
+    assigned = assign(episodes, reach.callbacks, members)
+    rows = _store(session, clinic.id, assigned, reach.callbacks, now)
+    for row, episode in rows:
+        _keep_members(session, db, row, episode, members.get(row.id, {}))
+        desired = [_task(session, clinic, row, episode, known)] if episode else []
+        reconcile(session, db, clinic.id, ("callback", row.id), desired, now)
+
+
+def _widen(cause: Cause, reach: Reach, known: Known) -> Cause:
+    """The cause with what those who asked lead to that was not looked at yet."""
+    asks = [each for each in known.happenings if each.kind is Kind.ASKED]
+    numbers = {each.number for each in asks} - reach.numbers
+    clients = {each.client for each in asks} - reach.clients - {""}
+    return replace(cause, numbers=cause.numbers | numbers, clients=cause.clients | clients)
+
+
+def assign(
+    episodes: Sequence[Episode],
+    rows: Sequence[Callback],
+    members: Mapping[int, Mapping[Subject, str]],
+) -> list[tuple[Callback | None, Episode]]:
+    """Each episode with the row that it is told by: one that was of the same calls, else none.
+
+    `members` are the roles in each row, by its id.
+    """
+    free = {row.id: row for row in rows}
+    found: list[tuple[Callback | None, Episode]] = []
+    for episode in episodes:
+        asking = {ask.subject for ask in episode.asks}
+        fits = [row for row in free.values() if asking & members.get(row.id, {}).keys()]
+        row = min(fits, key=lambda each: (each.number != episode.number, each.id), default=None)
+        if row is not None:
+            del free[row.id]
+        found.append((row, episode))
+    return found
+
+
+def _store(
+    session: Session,
+    clinic_id: int,
+    assigned: Sequence[tuple[Callback | None, Episode]],
+    rows: Sequence[Callback],
+    now: datetime,
+) -> list[tuple[Callback, Episode | None]]:
+    """The rows as they follow, with their episodes; None of what nothing asks for any more."""
+    taken = {row.id for row, _ in assigned if row is not None}
+    left = [row for row in rows if row.id not in taken]
+    for row in left:
+        if row.state is not CallbackState.WITHDRAWN:
+            row.state, row.closed_by, row.closed_at = CallbackState.WITHDRAWN, NO_LONGER, now
+    # A number has one open row at any moment: whatever makes room does so first.
+    for each, episode in assigned:
+        if each is not None and (not episode.is_open or each.number != episode.number):
+            each.closed_at = each.closed_at or now
+    session.flush()
+    stored: list[tuple[Callback, Episode | None]] = [(row, None) for row in left]
+    for each, episode in assigned:
+        row = each or Callback(clinic_id=clinic_id)
+        _tell(row, episode)
+        session.add(row)
+        stored.append((row, episode))
+    session.flush()
+    return stored
+
+
+def _tell(row: Callback, episode: Episode) -> None:
+    row.number, row.client = episode.number, episode.client
+    row.state = CallbackState(episode.stage.value)
+    row.opened_at = episode.opened_at
+    row.closed_at = episode.closing.at if episode.closing else None
+    row.closed_by = in_words(episode.closing) if episode.closing else None
+
+
+def _read_members(session: Session, rows: Sequence[Callback]) -> dict[int, dict[Subject, str]]:
+    found: dict[int, dict[Subject, str]] = defaultdict(dict)
+    query = sa.select(CallbackMember).where(
+        CallbackMember.callback_id.in_([row.id for row in rows])
     )
-    callback = session.scalars(
-        sa.select(Callback)
-        .where(
-            Callback.clinic_id == clinic_id,
-            Callback.number == number,
-            Callback.closed_at.is_(None),
+    for each in session.scalars(query):
+        found[each.callback_id][each.subject_kind, each.subject_id] = each.role
+    return found
+
+
+def _keep_members(
+    session: Session,
+    db: Database,
+    row: Callback,
+    episode: Episode | None,
+    known: Mapping[Subject, str],
+) -> None:
+    wanted = dict(_roles(episode)) if episode else {}
+    for subject, role in known.items():
+        if subject not in wanted and role in (ASKS, LEFT):
+            wanted[subject] = LEFT, row.opened_at
+    mine = CallbackMember.callback_id == row.id
+    for kind, number in known.keys() - wanted.keys():
+        session.execute(
+            sa.delete(CallbackMember).where(
+                mine, CallbackMember.subject_kind == kind, CallbackMember.subject_id == number
+            )
         )
-        .with_for_update()
-    ).one()
-    callback.opened_at = min(callback.opened_at, at)
-    session.execute(
-        db.insert(CallbackMember)
-        .values(
-            callback_id=callback.id,
-            subject_kind="call",
-            subject_id=call_id,
-            role=ASKS,
+    for subject, (role, at) in wanted.items():
+        if known.get(subject) == role:
+            continue
+        insert = db.insert(CallbackMember).values(
+            callback_id=row.id,
+            subject_kind=subject[0],
+            subject_id=subject[1],
+            role=role,
             joined_at=at,
         )
-        .on_conflict_do_update(
-            index_elements=sa.inspect(CallbackMember).primary_key, set_={"role": ASKS}
+        keys = sa.inspect(CallbackMember).primary_key
+        session.execute(
+            insert.on_conflict_do_update(index_elements=keys, set_={"role": insert.excluded.role})
         )
+
+
+def _roles(episode: Episode) -> Iterator[tuple[Subject, tuple[str, datetime]]]:
+    """What each call and window is to it: of a window's texts, what tells best."""
+    rank = {kind: place for place, kind in enumerate(ROLES)}
+    best: dict[Subject, Happening] = {}
+    for each in episode.members:
+        if each.kind in ROLES:
+            known = best.get(each.subject)
+            if known is None or rank[each.kind] < rank[known.kind]:
+                best[each.subject] = each
+    for subject, each in best.items():
+        yield subject, (ROLES[each.kind], each.at)
+
+
+def _task(
+    session: Session, clinic: Clinic, row: Callback, episode: Episode, known: Known
+) -> Desired:
+    last = episode.asks[-1].subject[1]
+    _, rules = get_rules(session, clinic.id, known.policies[last])
+    client = episode.client or _standing_client(session, row)
+    client = client or stranger_record(rules, "callbacks", known.kinds[last])
+    answered_by = (
+        list_answered_by(session, clinic.id, episode.number, client, episode.opened_at)
+        if asks_who_answered(rules)
+        else []
     )
-    return callback
-
-
-def leave_callback(session: Session, call_id: int, now: datetime) -> Callback | None:
-    """Take a call out of its callback, which is withdrawn if no other asks; None if it was in none.
-
-    Does not commit.
-    """
-    callback = find_callback(session, call_id)
-    if callback is None:
-        return None
-    session.execute(
-        sa.update(CallbackMember)
-        .where(
-            CallbackMember.callback_id == callback.id,
-            CallbackMember.subject_kind == "call",
-            CallbackMember.subject_id == call_id,
-        )
-        .values(role=LEFT)
+    terms = task_terms(
+        rules,
+        [known.summaries[ask.subject[1]] for ask in episode.asks],
+        episode.due_from,
+        answered_by,
+        clinic.timezone,
+        is_again=episode.was_tried,
     )
-    if not list_asking(session, callback.id) and callback.closed_at is None:
-        close_callback(callback, CallbackState.WITHDRAWN, "no call asks for it any more", now)
-    return callback
+    voice = Voice(clinic.timezone, clinic.region)
+    content = compose_callback(episode, known.summaries, terms, voice)
+    return Desired(EntryKind.TASK, client, content)
 
 
-def find_callback(session: Session, call_id: int) -> Callback | None:
-    """The callback that a call asks for, locked."""
-    return session.scalars(
-        sa.select(Callback)
-        .join(CallbackMember, CallbackMember.callback_id == Callback.id)
-        .where(
-            CallbackMember.subject_kind == "call",
-            CallbackMember.subject_id == call_id,
-            CallbackMember.role == ASKS,
-        )
-        .with_for_update(of=Callback)
-    ).first()
-
-
-def list_asking(session: Session, callback_id: int) -> list[int]:
-    """The ids of the calls that ask for it."""
-    query = sa.select(CallbackMember.subject_id).where(
-        CallbackMember.callback_id == callback_id,
-        CallbackMember.subject_kind == "call",
-        CallbackMember.role == ASKS,
+def _standing_client(session: Session, row: Callback) -> str:
+    # A number that came to be shared since must not tear the task from the client it stands at.
+    query = sa.select(Entry.client).where(
+        Entry.subject_kind == "callback", Entry.subject_id == row.id, Entry.is_wanted
     )
-    return list(session.scalars(query))
-
-
-def close_callback(callback: Callback, state: CallbackState, closed_by: str, now: datetime) -> None:
-    """Close it: a later miss opens a new one. Does not commit."""
-    callback.state = state
-    callback.closed_at = now
-    callback.closed_by = closed_by
+    return session.scalars(query).first() or ""

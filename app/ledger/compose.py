@@ -3,7 +3,7 @@
 Titles hold no time, duration or count, so that a late or repeated event does not rename a note.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -13,6 +13,7 @@ import phonenumbers
 
 from ..telephony.conversations import Window
 from ..telephony.summaries import CallSummary, Direction, Leg, Outcome, how_far
+from .episodes import Episode, Happening, Kind, in_words
 from .policy import TaskTerms
 
 CALL_TITLES = {
@@ -21,6 +22,9 @@ CALL_TITLES = {
     Outcome.MISSED: "Missed call",
     Outcome.UNKNOWN: "Incoming call, end not reported",
 }
+SINCE = frozenset(Kind) - {Kind.ASKED}
+QUOTED = 200
+"""Characters of a text that a task quotes."""
 APPROXIMATE = "Times are those of receipt, so durations are approximate."
 
 
@@ -68,25 +72,31 @@ def call_title(summary: CallSummary) -> str:
 
 
 def compose_callback(
-    calls: Sequence[CallSummary], opened_at: datetime, terms: TaskTerms, voice: Voice
+    episode: Episode, summaries: Mapping[int, CallSummary], terms: TaskTerms, voice: Voice
 ) -> dict[str, Any]:
-    """The content of a callback's task, from the calls that ask for it (at least one), in order."""
-    ordered = sorted(calls, key=lambda call: call.started_at)
-    last = ordered[-1]
+    """The content of a callback's task: who asks, what was done about it, what closed it.
+
+    `summaries` are those of its calls, by id.
+    """
+    calls = [summaries[ask.subject[1]] for ask in episode.asks]
+    last = calls[-1]
     number = show_number(last.number, last.number_raw, voice)
     name = f" ({last.caller_name})" if last.caller_name else ""
-    lines = [f"Please call {number}{name} back.", _tally(ordered, voice)]
-    lines += [_asked(call, voice) for call in ordered[-10:]]
+    closing = episode.closing
+    lines = [f"Done {_moment(closing.at, voice)}: {in_words(closing)}."] if closing else []
+    lines += [f"Please call {number}{name} back.", _tally(calls, voice)]
+    lines += [_asked(call, voice) for call in calls[-10:]]
+    lines += [_since(each, voice) for each in episode.members if each.kind in SINCE][-10:]
     return {
         "title": "Call back: missed call"
-        if all(call.outcome is Outcome.MISSED for call in ordered)
+        if all(call.outcome is Outcome.MISSED for call in calls)
         else "Call back: voicemail",
         "body": "\n".join([*lines, "", APPROXIMATE]),
-        "occurred_at": _iso(opened_at),
+        "occurred_at": _iso(episode.opened_at),
         "due_at": _iso(terms.due_at),
         "assignee": terms.assignee,
         "priority": terms.priority,
-        "is_done": False,
+        "is_done": closing is not None,
     }
 
 
@@ -185,6 +195,25 @@ def _asked(call: CallSummary, voice: Voice) -> str:
         Outcome.ANSWERED_THEN_VOICEMAIL: "answered, then reached voicemail",
     }.get(call.outcome, call_title(call))
     return f"- {_moment(call.started_at, voice)}: {what}{_spans(call)}"
+
+
+def _since(happening: Happening, voice: Voice) -> str:
+    by = f" by {happening.by}" if happening.by else ""
+    quoted = _shortened(happening.text)
+    what = {
+        Kind.DIALLED: f"called{by}; whether it was answered is not reported",
+        Kind.TEXT_OUT: f"the clinic texted: {quoted}",
+        Kind.TEXT_IN: f"they texted: {quoted}",
+        Kind.ANSWERED: f"a call with them was answered{by}",
+        Kind.CLOSED: f"closed by {in_words(happening)}",
+        Kind.REOPENED: f"reopened by {in_words(happening)}",
+    }[happening.kind]
+    return f"- {_moment(happening.at, voice)}: {what}"
+
+
+def _shortened(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= QUOTED else f"{line[: QUOTED - 1]}…"
 
 
 def _line(summary: CallSummary, voice: Voice) -> str:

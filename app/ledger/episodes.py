@@ -5,10 +5,11 @@ evidence or a person ends it. It depends on the set of happenings alone: whateve
 they became known, and folded at any moment, it is what was true of them.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from ..telephony.summaries import CallSummary, Direction, Outcome
 
@@ -31,6 +32,9 @@ class Kind(StrEnum):
     """A person closed it, here or in the PMS."""
     REOPENED = "reopened"
     """A person said that it was closed wrongly."""
+
+
+TRIES = (Kind.DIALLED, Kind.TEXT_OUT)
 
 
 class Stage(StrEnum):
@@ -59,6 +63,8 @@ class Happening:
     subject: Subject = ("", 0)
     client: str = ""
     of: frozenset[Subject] = frozenset()
+    closes: bool = True
+    """Of a call that was answered: whether that ends it, or a person still has to."""
     by: str = ""
     why: str = ""
     text: str = ""
@@ -88,14 +94,17 @@ class Episode:
     def is_open(self) -> bool:
         return self.closing is None
 
+    @property
+    def was_tried(self) -> bool:
+        """Whether it waits since somebody tried to reach them, not since they asked."""
+        return any(each.kind in TRIES and each.at == self.due_from for each in self.members)
 
-def fold_episodes(
-    happenings: Iterable[Happening], closes_when_reached: bool = True
-) -> list[Episode]:
+
+def fold_episodes(happenings: Iterable[Happening]) -> list[Episode]:
     """The episodes of a caller's numbers, in order of their beginning; in any order of happening.
 
     What has the same number, or was matched to the same client, is of one caller, who has at most
-    one open. Without `closes_when_reached` a person closes even what was reached.
+    one open.
     """
     drafts: list[_Draft] = []
     for happening in sorted(set(happenings), key=_stamp):
@@ -106,13 +115,18 @@ def fold_episodes(
             _reopen(drafts, concerned, happening)
         else:
             for draft in concerned:
-                drafts += draft.take(happening, closes_when_reached)
+                drafts += draft.take(happening)
     kept = [draft.as_episode() for draft in drafts if draft.members]
     return sorted(kept, key=lambda each: (each.opened_at, each.number))
 
 
-def read_call(call_id: int, summary: CallSummary, client: str, asks: bool) -> Happening | None:
-    """What a call was to its caller's callback; None if nothing. `asks` is the policy's word."""
+def read_call(
+    call_id: int, summary: CallSummary, client: str, *, asks: bool, closes: bool
+) -> Happening | None:
+    """What a call was to its caller's callback; None if nothing.
+
+    The policy says whether it asks for one, and whether being answered closes one.
+    """
     if asks:
         kind = Kind.ASKED
     elif summary.filtered_by:
@@ -125,7 +139,29 @@ def read_call(call_id: int, summary: CallSummary, client: str, asks: bool) -> Ha
     else:
         return None
     by = ", ".join(leg.name or leg.extension for leg in summary.answered_by or summary.legs)
-    return Happening(summary.started_at, kind, summary.number, ("call", call_id), client, by=by)
+    subject = ("call", call_id)
+    return Happening(
+        summary.started_at, kind, summary.number, subject, client, closes=closes, by=by
+    )
+
+
+def read_message(window_id: int, number: str, message: Mapping[str, Any], client: str) -> Happening:
+    """What a text was, out of the summary of its window."""
+    return Happening(
+        at=datetime.fromisoformat(message["at"]),
+        kind=Kind.TEXT_IN if message["is_inbound"] else Kind.TEXT_OUT,
+        number=number,
+        subject=("transcript", window_id),
+        client=client,
+        text=message["text"],
+    )
+
+
+def in_words(decided: Happening) -> str:
+    """What closed or reopened an episode: the evidence, or the person and why."""
+    if decided.kind is Kind.ANSWERED:
+        return "a call with them was answered" + (f" by {decided.by}" if decided.by else "")
+    return f"{decided.by}: {decided.why}" if decided.why else decided.by
 
 
 @dataclass
@@ -167,7 +203,7 @@ class _Draft:
         self.members = sorted([*self.members, *other.members], key=_stamp)
         other.members = []
 
-    def take(self, happening: Happening, closes_when_reached: bool) -> "list[_Draft]":
+    def take(self, happening: Happening) -> "list[_Draft]":
         """Go on by what is no asking; what of it was not closed begins anew."""
         if happening.kind is Kind.CLOSED:
             return self._close(happening)
@@ -177,9 +213,9 @@ class _Draft:
             # They write before anybody has tried: it says more of what they want.
             return []
         self.stage = max(self.stage, reached_by, key=_RANKS.__getitem__)
-        if happening.kind in (Kind.DIALLED, Kind.TEXT_OUT):
+        if happening.kind in TRIES:
             self.due_from = happening.at
-        if self.stage is Stage.REACHED and closes_when_reached:
+        if self.stage is Stage.REACHED and happening.closes:
             self.stage, self.closing = Stage.DONE, happening
         return []
 

@@ -21,7 +21,7 @@ from ..models import (
     Match,
     OutboxRow,
 )
-from .callbacks import ASKS
+from .callbacks import ASKS, LEFT
 from .standing import stand
 
 Subject = tuple[str, int]
@@ -106,7 +106,7 @@ def read_origins(session: Session, entries: Sequence[Entry]) -> dict[int, list[S
         entry.id: [
             (member.subject_kind, member.subject_id)
             for member in members[entry.subject_id]
-            if member.role == ASKS or not entry.is_wanted
+            if member.role == ASKS or (member.role == LEFT and not entry.is_wanted)
         ]
         if entry.subject_kind == "callback"
         else [(entry.subject_kind, entry.subject_id)]
@@ -155,7 +155,10 @@ def with_entry(kind: str, state: EntryState, clinics: Clinics = None) -> sa.Comp
         .where(
             CallbackMember.subject_kind == kind,
             is_it,
-            sa.or_(CallbackMember.role == ASKS, sa.not_(Entry.is_wanted)),
+            sa.or_(
+                CallbackMember.role == ASKS,
+                sa.and_(CallbackMember.role == LEFT, sa.not_(Entry.is_wanted)),
+            ),
         )
     )
     return own.union(callbacks)

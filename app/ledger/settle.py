@@ -5,6 +5,7 @@ Called by the worker. No HTTP happens here: a number nobody has is queued for a 
 
 import hashlib
 import random
+import time
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -16,10 +17,12 @@ from ..logs import get_logger
 from ..models import DueMark, SubjectKind
 from ..runtime import Runtime
 from ..telephony.marks import Subject
+from .callers import CallersBusy
 from .settle_call import settle_call
 from .settle_conversation import settle_conversation
 
 LONGEST_PAUSE_SECONDS = 3600.0
+BUSY_SECONDS = 0.01
 
 log = get_logger(__name__)
 
@@ -45,7 +48,8 @@ def settle_due(runtime: Runtime, limit: int = 50) -> int:
 def settle_subject(runtime: Runtime, subject: Subject) -> bool:
     """Settle one subject, then delete its mark, move it, or leave it if an event came meanwhile.
 
-    False if another worker is at it or was. A subject that cannot be settled is logged and tried
+    False if another worker is at it or was; True also if it is to be tried again in a moment.
+    A subject that cannot be settled is logged and tried
     again later, ever more rarely; it never stops the others.
     """
     clinic_id, kind, key = subject
@@ -57,6 +61,10 @@ def settle_subject(runtime: Runtime, subject: Subject) -> bool:
             settle = settle_call if kind is SubjectKind.CALL else settle_conversation
             again_at = settle(session, runtime, clinic_id, key)
             _finish(session, subject, generation, again_at)
+    except CallersBusy:
+        # It stays due, and whoever is at the caller's callback is done in a moment.
+        time.sleep(BUSY_SECONDS)
+        return True
     except DBAPIError as error:
         log.warning("settle.database", kind=kind.value, error=type(error.orig).__name__)
         _postpone(runtime.db, subject)

@@ -9,11 +9,8 @@ from sqlalchemy.orm import Session
 
 from ..models import (
     Call,
-    Callback,
-    CallbackState,
     Clinic,
     EntryKind,
-    Match,
     SubjectKind,
 )
 from ..numbers import NumberKind, read_number
@@ -22,19 +19,18 @@ from ..signals import announce, call_settled
 from ..telephony.calls import fold_call, settles_at, split_reused
 from ..telephony.facts import Correction, Fact
 from ..telephony.summaries import CallSummary, summary_from_json, summary_to_json
-from .callbacks import join_callback, leave_callback, list_asking
-from .compose import Voice, compose_call, compose_callback
+from .callbacks import settle_callbacks
+from .callers import Cause
+from .compose import Voice, compose_call
 from .corrections import read_corrections
 from .legs import become_leg, call_legs, read_leg_facts
 from .party import party_of_call
-from .policy import CallWants, decide_call, stranger_record, task_terms
+from .policy import decide_call, stranger_record
 from .reconcile import Desired, reconcile
-from .rules import Rules, asks_who_answered
 from .subjects import (
     get_rules,
     known_kind,
     lines_in_order,
-    list_answered_by,
     match_subject,
     read_facts,
     read_grounds,
@@ -64,6 +60,11 @@ def settle_call(
     grace = timedelta(seconds=runtime.settings.missed_grace_seconds)
     again_at = None
     groups = split_reused(facts)
+    for call in calls.values():
+        if call.frozen_at and call.number:
+            # What it was stays as it is; what people do about its callback goes on.
+            cause = Cause.of(("call", call.id), call.number, "", call.started_at)
+            settle_callbacks(session, db, clinic, cause, False, now)
     for ordinal, group in enumerate(groups, start=1):
         call = calls.get(ordinal) or _add(session, clinic, call_uuid, ordinal, group[0].at)
         if call.frozen_at:
@@ -113,58 +114,9 @@ def _write(
     content = compose_call(summary, Voice(clinic.timezone, clinic.region))
     notes = [Desired(EntryKind.NOTE, client, content) for client in clients if wants.note]
     reconcile(session, runtime.db, clinic.id, ("call", call.id), notes, now)
-    _call_back(session, runtime, clinic, call, summary, wants, match, rules, now)
-
-
-def _call_back(
-    session: Session,
-    runtime: Runtime,
-    clinic: Clinic,
-    call: Call,
-    summary: CallSummary,
-    wants: CallWants,
-    match: Match | None,
-    rules: Rules,
-    now: datetime,
-) -> None:
-    if wants.callback and summary.number:
-        callback: Callback | None = join_callback(
-            session, runtime.db, clinic.id, summary.number, call.id, summary.started_at
-        )
-    else:
-        callback = leave_callback(session, call.id, now)
-    if callback is None or callback.state is CallbackState.DONE:
-        return
-    session.flush()
-    asking = sa.select(Call).where(Call.id.in_(list_asking(session, callback.id)))
-    calls = session.scalars(asking).all()
-    summaries = [summary_from_json(each.summary) for each in calls]
-    desired = []
-    if summaries and callback.closed_at is None:
-        client = _task_client(session, [each.id for each in calls])
-        kind = known_kind(session, match) if match else ""
-        client = client or stranger_record(rules, "callbacks", kind)
-        answered_by = (
-            list_answered_by(session, clinic.id, summary.number, client, callback.opened_at)
-            if asks_who_answered(rules)
-            else []
-        )
-        terms = task_terms(rules, summaries, callback.opened_at, answered_by, clinic.timezone)
-        voice = Voice(clinic.timezone, clinic.region)
-        content = compose_callback(summaries, callback.opened_at, terms, voice)
-        desired = [Desired(EntryKind.TASK, client, content)]
-    reconcile(session, runtime.db, clinic.id, ("callback", callback.id), desired, now)
-
-
-def _task_client(session: Session, asking: Sequence[int]) -> str:
-    # Of all that ask, so that a number that came to be shared since does not tear the task from
-    # the client it stands at, and what a person decides otherwise moves it.
-    query = (
-        sa.select(Match.client)
-        .where(Match.subject_kind == "call", Match.subject_id.in_(asking), Match.client != "")
-        .order_by(Match.decided_at.desc(), Match.id.desc())
-    )
-    return session.scalars(query).first() or ""
+    client = match.client if match else ""
+    cause = Cause.of(("call", call.id), call.number, client, call.started_at)
+    settle_callbacks(session, runtime.db, clinic, cause, wants.callback, now)
 
 
 def _calls(session: Session, clinic: Clinic, call_uuid: str) -> dict[int, Call]:

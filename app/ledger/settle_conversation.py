@@ -6,9 +6,13 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from ..models import Clinic, Conversation, EntryKind, SubjectKind, Transcript
+from ..db import Database
+from ..models import Clinic, Conversation, EntryKind, Match, SubjectKind, Transcript
+from ..numbers import NumberKind
 from ..runtime import Runtime
 from ..telephony.conversations import Window, fold_windows
+from .callbacks import settle_callbacks
+from .callers import Cause
 from .compose import Voice, compose_transcript
 from .party import party_of_window
 from .policy import decide_texts, stranger_record
@@ -39,10 +43,12 @@ def settle_conversation(
     version, rules = get_rules(session, clinic.id, None)
     repeats = timedelta(seconds=rules.transcripts.repeat_seconds)
     for window in fold_windows(facts, conversation.timezone, grounds, repeats):
-        transcript = _store(session, conversation, window, now)
+        transcript, has_changed = _store(session, conversation, window, now)
         if not transcript.frozen_at:
             transcript.policy_version = transcript.policy_version or version
             _write(session, runtime, clinic, transcript, window, conversation.timezone, rules, now)
+            if window.number_kind is NumberKind.PHONE:
+                _call_back(session, runtime.db, clinic, transcript, window, has_changed, now)
     return None
 
 
@@ -72,6 +78,26 @@ def _write(
     reconcile(session, runtime.db, clinic.id, subject, desired, now)
 
 
+def _call_back(
+    session: Session,
+    db: Database,
+    clinic: Clinic,
+    transcript: Transcript,
+    window: Window,
+    has_changed: bool,
+    now: datetime,
+) -> None:
+    """Have the callback of whoever texted know of it; a day told before tells it nothing new."""
+    subject = ("transcript", transcript.id)
+    match = session.scalars(
+        sa.select(Match).where(Match.subject_kind == subject[0], Match.subject_id == subject[1])
+    ).first()
+    if has_changed or (match and match.decided_at == now):
+        client = match.client if match and match.kind not in UNDECIDED else ""
+        cause = Cause.of(subject, window.number, client, window.messages[0].at)
+        settle_callbacks(session, db, clinic, cause, False, now)
+
+
 def _conversation(session: Session, clinic: Clinic, key: str, now: datetime) -> Conversation:
     conversation = session.scalars(
         sa.select(Conversation).where(
@@ -89,7 +115,8 @@ def _conversation(session: Session, clinic: Clinic, key: str, now: datetime) -> 
 
 def _store(
     session: Session, conversation: Conversation, window: Window, now: datetime
-) -> Transcript:
+) -> tuple[Transcript, bool]:
+    """The window's row, and whether anything in it is new."""
     number = window.number or window.number_raw
     transcript = session.scalars(
         sa.select(Transcript).where(
@@ -110,9 +137,11 @@ def _store(
         )
         session.add(transcript)
     transcript.last_text_at = window.messages[-1].at
-    transcript.summary = _summary(window)
+    summary = _summary(window)
+    has_changed = transcript.summary != summary
+    transcript.summary = summary
     session.flush()
-    return transcript
+    return transcript, has_changed
 
 
 def _summary(window: Window) -> dict[str, Any]:

@@ -48,11 +48,15 @@ class Callback(Base):
             sqlite_where=sa.text("closed_at IS NULL"),
             postgresql_where=sa.text("closed_at IS NULL"),
         ),
+        sa.Index(None, "clinic_id", "number"),
+        sa.Index(None, "clinic_id", "client"),
     )
 
     id: Mapped[Key]
     clinic_id: Mapped[Ref] = mapped_column(sa.ForeignKey("ringnote_clinic.id", ondelete="CASCADE"))
     number: Mapped[str]
+    client: Mapped[str] = mapped_column(default="", server_default="")
+    """Whom those who ask were matched to, at the last; '' while undecided."""
     state: Mapped[CallbackState] = mapped_column(words(CallbackState), default=CallbackState.OPEN)
     opened_at: Mapped[datetime]
     closed_at: Mapped[datetime | None]
@@ -72,7 +76,8 @@ class CallbackMember(Base):
     subject_kind: Mapped[str] = mapped_column(primary_key=True)
     subject_id: Mapped[Ref] = mapped_column(primary_key=True)
     role: Mapped[str]
-    """'asks' (a missed call, a voicemail), or 'left' once it turned out not to."""
+    """'asks' (a missed call, a voicemail), or 'left' once it turned out not to; 'tried', 'texted',
+    'wrote' or 'reached' of what happened since."""
     joined_at: Mapped[datetime]
 
 
@@ -129,6 +134,8 @@ class Entry(Base):
     )
     """The connection it was (or is being) written to."""
     pms_id: Mapped[str | None]
+    is_done_there: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
+    """Whether, at the last that is known, the PMS has the task as done (or has deleted it)."""
     written_version: Mapped[int | None]
     written_at: Mapped[datetime | None]
     created_at: Mapped[datetime]

@@ -105,9 +105,10 @@ def test_a_call_that_missed_again_after_it_was_corrected_asks_once_more(runtime,
         correct(outcome)
         settle(runtime)
 
-    [withdrawn, opened] = callbacks(runtime)
+    [task] = [each for each in entries(runtime) if each.kind.value == "task"]
 
-    assert (withdrawn.state, opened.state) == (CallbackState.WITHDRAWN, CallbackState.OPEN)
+    assert [each.state for each in callbacks(runtime)] == [CallbackState.OPEN]
+    assert task.is_wanted
 
 
 def test_a_call_comes_back_to_the_callback_that_another_kept_open(runtime, phone, correct):
