@@ -86,7 +86,8 @@ def compose_callback(
     lines = [f"Done {_moment(closing.at, voice)}: {in_words(closing)}."] if closing else []
     lines += [f"Please call {number}{name} back.", _tally(calls, voice)]
     lines += [_asked(call, voice) for call in calls[-10:]]
-    lines += [_since(each, voice) for each in episode.members if each.kind in SINCE][-10:]
+    since = [each for each in episode.members if each.kind in SINCE and each != closing]
+    lines += [_since(each, voice) for each in since[-10:]]
     return {
         "title": "Call back: missed call"
         if all(call.outcome is Outcome.MISSED for call in calls)
