@@ -54,9 +54,11 @@ CHAPTERS: dict[str, dict[str, Listing]] = {
     },
     "See what happened and mend it": {
         "calls": Listing("calls", "List, show and correct calls."),
+        "callbacks": Listing("callbacks", "Whom to call back; close or reopen one."),
         "conversations": Listing("conversations", "List and show conversations by text."),
         "events": Listing("events", "List, show and replay webhooks as they came."),
         "entries": Listing("entries", "List and show what is written to the PMS; retry it."),
+        "report": Listing("report", "Where every call and text of a day stands."),
     },
 }
 COMMANDS = {name: entry for chapter in CHAPTERS.values() for name, entry in chapter.items()}

@@ -3,7 +3,9 @@
 Appended, so that whatever is folded anew keeps it, and acted on at once.
 """
 
+import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -25,10 +27,15 @@ from ..models import (
 )
 from ..telephony.marks import mark_due
 from .callbacks import ASKS, settle_callbacks
-from .callers import Cause
+from .callers import CallersBusy, Cause
 from .episodes import Subject
 
 IN_THE_PMS = "a person in the PMS"
+BUSY_TRIES = 40
+BUSY_SECONDS = 0.05
+
+Act = Callable[[Session, Database, Callback, str, str, datetime], None]
+"""`close_callback` or `reopen_callback`."""
 
 
 def close_callback(
@@ -67,14 +74,18 @@ def reopen_callback(
         )
 
 
-def try_again(act: Callable[[], None], busy: type[Exception], times: int = 20) -> None:
-    """Run a deciding transaction, again if another worker was at the caller."""
-    for _ in range(times):
-        try:
-            return act()
-        except busy:
-            continue
-    return act()
+def decide(db: Database, callback_id: int, act: Act, by: str, why: str) -> None:
+    """Close or reopen a callback for a person, waiting for workers that are at its caller.
+
+    Raises InputError where it cannot be. Commits.
+    """
+    for _ in range(BUSY_TRIES):
+        with suppress(CallersBusy), db.transaction() as session:
+            row = session.get_one(Callback, callback_id)
+            act(session, db, row, by, why, db.present(session))
+            return
+        time.sleep(BUSY_SECONDS)
+    raise InputError("The callback is being worked on; try again in a moment.")
 
 
 def note_closed_there(

@@ -44,6 +44,8 @@ DONE = {
     "forgotten": "Taken back. What was decided by it is decided anew.",
     "ignored": "Kept. Nothing is written of that number from now on.",
     "retried": "It is being tried again.",
+    "closed": "Closed. Its task in the PMS is completed in a moment.",
+    "reopened": "Open again. Its task in the PMS follows in a moment.",
 }
 """What was just done, for the page that is shown after it."""
 
