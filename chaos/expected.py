@@ -3,9 +3,11 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from ringnote.ledger.compose import call_title
+from ringnote.ledger.episodes import fold_episodes, read_call
 from ringnote.ledger.policy import decide_call
 from ringnote.ledger.rules import Rules
 from ringnote.numbers import NumberKind, read_number
@@ -31,30 +33,43 @@ class Wanted:
     client: str
     title: str
     texts: frozenset[str] = frozenset()
+    is_done: bool = False
+    """Of a task: whether the caller was reached since."""
 
 
 @dataclass
 class Expected:
-    """Notes by call, tasks by number, transcripts by conversation."""
+    """Notes by call, tasks by the number that asked first, transcripts by conversation."""
 
     notes: dict[Subject, Wanted] = field(default_factory=dict)
-    tasks: dict[Subject, Wanted] = field(default_factory=dict)
+    tasks: dict[Subject, list[Wanted]] = field(default_factory=lambda: defaultdict(list))
     transcripts: dict[Subject, Wanted] = field(default_factory=dict)
 
 
-def expect(posts: Iterable[Post], clients: Sequence[Mapping[str, Any]]) -> Expected:
-    """What follows from these posts, for a PMS with these clients."""
+def expect(
+    posts: Iterable[Post],
+    clients: Sequence[Mapping[str, Any]],
+    received_at: Mapping[int, datetime],
+) -> Expected:
+    """What follows from these posts, for a PMS with these clients.
+
+    `received_at` are the times of receipt by a post's number: who called before whom is told by
+    them alone.
+    """
     subjects: dict[tuple[str, str, str], list[Fact]] = defaultdict(list)
     for post in posts:
         reading = read_event(post.webhook.body)
         kind, key = subject_of(reading) or ("", "")
         fact = Fact(
-            str(post.number), post.acknowledged_at, EventType(reading.event_type), reading.fields
+            str(post.number),
+            received_at.get(post.number, post.acknowledged_at),
+            EventType(reading.event_type),
+            reading.fields,
         )
         subjects[post.clinic, kind, key].append(fact)
     owners = _owners(clients)
     expected = Expected()
-    asking: dict[Subject, list[CallSummary]] = defaultdict(list)
+    calls: dict[Subject, list[CallSummary]] = defaultdict(list)
     for (clinic, kind, key), facts in subjects.items():
         if kind == "conversation":
             _expect_transcript(expected, (clinic, key), facts, owners)
@@ -66,13 +81,26 @@ def expect(posts: Iterable[Post], clients: Sequence[Mapping[str, Any]]) -> Expec
             continue
         if wants.note:
             expected.notes[clinic, key] = Wanted(client, call_title(summary))
-        if wants.callback:
-            asking[clinic, summary.number].append(summary)
-    for (clinic, number), calls in asking.items():
-        only_missed = all(call.outcome is Outcome.MISSED for call in calls)
-        title = f"Call back: {'missed call' if only_missed else 'voicemail'}"
-        expected.tasks[clinic, number] = Wanted(owners[number], title)
+        calls[clinic, client].append(summary)
+    for (clinic, client), summaries in calls.items():
+        _expect_tasks(expected, clinic, client, summaries)
     return expected
+
+
+def _expect_tasks(
+    expected: Expected, clinic: str, client: str, summaries: Sequence[CallSummary]
+) -> None:
+    happenings = []
+    for place, summary in enumerate(summaries):
+        asks = decide_call(Rules(), summary, "", "", TIMEZONE).callback
+        if happening := read_call(place, summary, client, asks=asks, closes=True):
+            happenings.append(happening)
+    for episode in fold_episodes(happenings):
+        asking = [summaries[ask.subject[1]] for ask in episode.asks]
+        only_missed = all(call.outcome is Outcome.MISSED for call in asking)
+        title = f"Call back: {'missed call' if only_missed else 'voicemail'}"
+        want = Wanted(client, title, is_done=not episode.is_open)
+        expected.tasks[clinic, episode.number].append(want)
 
 
 def _expect_transcript(

@@ -62,8 +62,10 @@ def reckon(stage: Stage) -> Reckoning:
     found = Reckoning()
     posts = stage.phones.record.acknowledged()
     clients = stage.store.clients.after(("", ""), ALL, with_deleted=False)
-    expected = expect(posts, clients)
     with stage.runtime.db.reading() as session:
+        events = session.execute(sa.select(Event.body, Event.received_at))
+        received_at = {read_number(body): at for body, at in events}
+        expected = expect(posts, clients, received_at)
         _reckon_events(session, {post.number for post in posts}, found)
         standing = _standing(session, stage.store.records.newest(ALL), found)
         _reckon_entries(session, standing, found)
@@ -168,15 +170,35 @@ def _reckon_expected(expected: Expected, standing: Iterable[Standing], found: Re
         by_kind[each.entry.kind][each.subject] += each.records
     wanted = {
         EntryKind.NOTE: expected.notes,
-        EntryKind.TASK: expected.tasks,
         EntryKind.TRANSCRIPT: expected.transcripts,
     }
+    tasks = by_kind[EntryKind.TASK]
+    for subject in tasks.keys() | expected.tasks.keys():
+        _compare_tasks(subject, expected.tasks.get(subject, []), tasks[subject], found)
     for kind, subjects in wanted.items():
         for subject, want in subjects.items():
             _compare(kind, subject, want, by_kind[kind].pop(subject, []), found)
         for subject, records in by_kind[kind].items():
             if records:
                 found.wrong["DUPLICATED"].append(f"{_name(kind, subject)} should have none")
+
+
+def _compare_tasks(
+    subject: Subject,
+    wanted: list[Wanted],
+    records: list[Mapping[str, Any]],
+    found: Reckoning,
+) -> None:
+    """A number's tasks: one for each time that somebody had to call it back."""
+    name = _name(EntryKind.TASK, subject)
+    if len(records) != len(wanted):
+        kind = "LOST" if len(records) < len(wanted) else "DUPLICATED"
+        found.wrong[kind].append(f"{name} has {len(records)}, not {len(wanted)}")
+        return
+    wants = sorted((want.client, want.title, want.is_done) for want in wanted)
+    stand = sorted((each["client_id"], each["title"], each["status"] == "done") for each in records)
+    if stand != wants:
+        found.wrong["STALE"].append(f"{name}: {stand}, not {wants}")
 
 
 def _compare(

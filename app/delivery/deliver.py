@@ -129,9 +129,9 @@ def _change(work: Work, connector: Connector, require_lease: RequireLease) -> Do
 def _change_task(work: Work, connector: Connector, require_lease: RequireLease) -> Done:
     pms_id, task = str(work.pms_id), _task(work)
     if connector.capabilities.read_tasks and (status := connector.get_task(pms_id)).is_done:
-        if task.is_done:
+        if task.is_done and work.content.get("is_closed_there"):
             return Done("none", pms_id)
-        if not work.is_done_there:
+        if not task.is_done and not work.is_done_there:
             closed = Verdict(Next.CLOSED_THERE, reason=CLOSED_IN_PMS)
             return Done("update", pms_id, closed, closed_at=status.closed_at)
     if _is_reopening(work):

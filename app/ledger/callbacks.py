@@ -33,6 +33,7 @@ ROLES = {
     Kind.ANSWERED: "reached",
 }
 """In the order in which one of them tells best what a window of texts is to a callback."""
+IN_THE_PMS = "a person in the PMS"
 LONGEST_CHAIN = 8
 """Steps by which a call leads to another number of its caller."""
 NO_LONGER = "no call asks for it any more"
@@ -210,6 +211,9 @@ def _task(
     )
     voice = Voice(clinic.timezone, clinic.region)
     content = compose_callback(episode, known.summaries, terms, voice)
+    if episode.closing and episode.closing.by == IN_THE_PMS:
+        # It is left as the PMS's users have it.
+        content["is_closed_there"] = True
     return Desired(EntryKind.TASK, client, content)
 
 

@@ -26,11 +26,10 @@ from ..models import (
     Transcript,
 )
 from ..telephony.marks import mark_due
-from .callbacks import ASKS, settle_callbacks
+from .callbacks import ASKS, IN_THE_PMS, settle_callbacks
 from .callers import CallersBusy, Cause
 from .episodes import Subject
 
-IN_THE_PMS = "a person in the PMS"
 BUSY_TRIES = 40
 BUSY_SECONDS = 0.05
 

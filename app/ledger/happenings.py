@@ -13,7 +13,7 @@ from ..telephony.summaries import CallSummary, summary_from_json
 from .episodes import Happening, Kind, read_call, read_message
 from .policy import decide_call
 from .rules import Rules
-from .subjects import UNDECIDED, get_rules, known_kind
+from .subjects import get_rules, known_kind
 
 DECIDED = {"close": Kind.CLOSED, "reopen": Kind.REOPENED}
 
@@ -71,7 +71,7 @@ def read_known(session: Session, callers: Callers) -> Known:
 
 
 def _client(match: Match | None) -> str:
-    return match.client if match and match.kind not in UNDECIDED else ""
+    return match.client if match else ""
 
 
 def _calls(session: Session, callers: Callers) -> Iterator[tuple[Call, Match | None]]:

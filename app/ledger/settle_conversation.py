@@ -93,7 +93,7 @@ def _call_back(
         sa.select(Match).where(Match.subject_kind == subject[0], Match.subject_id == subject[1])
     ).first()
     if has_changed or (match and match.decided_at == now):
-        client = match.client if match and match.kind not in UNDECIDED else ""
+        client = match.client if match else ""
         cause = Cause.of(subject, window.number, client, window.messages[0].at)
         settle_callbacks(session, db, clinic, cause, False, now)
 
