@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from ..errors import InputError
 from ..ledger.days import within
 from ..ledger.entries import Told, tell_clinic
+from ..ledger.subjects import unpin_policy
 from ..ledger.trace import tell_event
 from ..models import Clinic, Event, EventStatus
 from ..runtime import Runtime
@@ -128,6 +129,13 @@ def _show(told: Mapping[str, Any]) -> None:
 @status_option
 @since_option
 @until_option
+@click.option(
+    "--policy",
+    type=click.Choice(["pinned", "current"]),
+    default="pinned",
+    show_default=True,
+    help="Decide anew by the policy that decided, or by the clinic's newest.",
+)
 @json_option
 @pass_runtime
 def replay(
@@ -137,6 +145,7 @@ def replay(
     status: str | None,
     since: datetime | None,
     before: datetime | None,
+    policy: str,
     as_json: bool,
 ) -> None:
     """Read webhooks anew from their raw bytes, and bring what follows from them up to date.
@@ -159,6 +168,8 @@ def replay(
         with runtime.db.transaction() as session:
             for event_id in chosen[start : start + BATCH]:
                 event = replay_event(session, runtime.db, event_id)
+                if policy == "current":
+                    unpin_policy(session, event)
                 accepted += event.status is EventStatus.ACCEPTED
     told = {"replayed": len(chosen), "accepted": accepted, "quarantined": len(chosen) - accepted}
     emit(told, as_json, lambda: click.echo(_replayed(told)))
