@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from ..db import Database
-from ..models import Callback, CallbackMember, CallbackState, Clinic, Entry, EntryKind
+from ..models import Callback, CallbackMember, CallbackState, Clinic, EntryKind
 from .callers import Cause, Reach, hold_callers
 from .compose import Voice, compose_callback
 from .episodes import Episode, Happening, Kind, Subject, fold_episodes, in_words
@@ -63,7 +63,7 @@ def settle_callbacks(
     rows = _store(session, clinic.id, assigned, reach.callbacks, now)
     for row, episode in rows:
         _keep_members(session, db, row, episode, members.get(row.id, {}))
-        desired = [_task(session, clinic, row, episode, known)] if episode else []
+        desired = [_task(session, clinic, episode, known)] if episode else []
         reconcile(session, db, clinic.id, ("callback", row.id), desired, now)
 
 
@@ -189,13 +189,10 @@ def _roles(episode: Episode) -> Iterator[tuple[Subject, tuple[str, datetime]]]:
         yield subject, (ROLES[each.kind], each.at)
 
 
-def _task(
-    session: Session, clinic: Clinic, row: Callback, episode: Episode, known: Known
-) -> Desired:
+def _task(session: Session, clinic: Clinic, episode: Episode, known: Known) -> Desired:
     last = episode.asks[-1].subject[1]
     _, rules = get_rules(session, clinic.id, known.policies[last])
-    client = episode.client or _standing_client(session, row)
-    client = client or stranger_record(rules, "callbacks", known.kinds[last])
+    client = episode.client or stranger_record(rules, "callbacks", known.kinds[last])
     answered_by = (
         list_answered_by(session, clinic.id, episode.number, client, episode.opened_at)
         if asks_who_answered(rules)
@@ -215,11 +212,3 @@ def _task(
         # It is left as the PMS's users have it.
         content["is_closed_there"] = True
     return Desired(EntryKind.TASK, client, content)
-
-
-def _standing_client(session: Session, row: Callback) -> str:
-    # A number that came to be shared since must not tear the task from the client it stands at.
-    query = sa.select(Entry.client).where(
-        Entry.subject_kind == "callback", Entry.subject_id == row.id, Entry.is_wanted
-    )
-    return session.scalars(query).first() or ""
