@@ -251,7 +251,10 @@ _ORDER = {kind: place for place, kind in enumerate(Kind)}
 
 
 def _stamp(happening: Happening) -> tuple[object, ...]:
-    return happening.at, _ORDER[happening.kind], happening.number, happening.subject
+    # All of it, so that even what happened at one moment has one order.
+    place = (happening.at, _ORDER[happening.kind], happening.number, happening.subject)
+    said = (happening.client, sorted(happening.of), happening.by, happening.why, happening.text)
+    return (*place, *said)
 
 
 def _ask(concerned: list[_Draft], *happenings: Happening) -> list[_Draft]:
