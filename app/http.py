@@ -4,12 +4,13 @@ Whatever goes wrong comes out as the ConnectorError tree of `errors.py`, which t
 certainly not sent (safe to repeat) from what may have been carried out.
 """
 
+import copy
 import json as jsonlib
 import re
 import ssl
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
@@ -28,6 +29,7 @@ from .errors import (
     RecordRejected,
     Temporary,
 )
+from .exchanges import Answered, Sent, note_exchange
 from .transport import Adapter, PrivateAddressError, quieten, unheard
 
 USER_AGENT = "Ringnote/0.1"
@@ -62,6 +64,7 @@ class Http:
 
     def __init__(self, *, allow_private: bool = False, read_seconds: float = READ_SECONDS) -> None:
         self._read_seconds = read_seconds
+        self._secrets: Mapping[str, str] = {}
         self._session = requests.Session()
         self._session.trust_env = False
         self._session.headers["User-Agent"] = USER_AGENT
@@ -71,6 +74,13 @@ class Http:
         quieten()
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
+
+    def knowing(self, secrets: Mapping[str, str]) -> "Http":
+        """The same session, for who signs in with these secrets (by name): they are kept nowhere
+        that an exchange is noted."""
+        mine = copy.copy(self)
+        mine._secrets = dict(secrets)
+        return mine
 
     def request(
         self,
@@ -128,19 +138,41 @@ class Http:
         data: Mapping[str, str] | None,
     ) -> Answer:
         left = max(deadline - time.monotonic(), 0.1)
-        with self._session.request(
-            method,
-            url,
-            params=params,
-            headers=headers,
-            json=json,
-            data=data,
-            timeout=(min(CONNECT_SECONDS, left), min(self._read_seconds, left)),
-            allow_redirects=False,
-            stream=True,
-        ) as response:
-            body = _read(response, deadline)
-            return _answer(method, response, body)
+        asked = requests.Request(method, url, params=params, headers=headers, json=json, data=data)
+        sent = self._session.prepare_request(asked)
+        started = time.monotonic()
+        answered = Answered()
+        try:
+            with self._session.send(
+                sent,
+                timeout=(min(CONNECT_SECONDS, left), min(self._read_seconds, left)),
+                allow_redirects=False,
+                stream=True,
+            ) as response:
+                answered = Answered(response.status_code, response.headers)
+                body = _read(response, deadline)
+                answered = replace(answered, body=body)
+                return _answer(method, response, body)
+        except requests.RequestException as error:
+            answered = replace(answered, error=_what_went_wrong(error))
+            raise
+        finally:
+            milliseconds = round((time.monotonic() - started) * 1000)
+            request = Sent(method, sent.url or url, sent.headers, sent.body)
+            note_exchange(request, answered, self._secrets, milliseconds)
+
+
+def _what_went_wrong(error: requests.RequestException) -> str:
+    """In a few words of our own: the error's may quote an address, and so a secret."""
+    if _is_untrusted(error):
+        return "its certificate cannot be trusted"
+    if isinstance(error, requests.exceptions.ConnectTimeout):
+        return "no connection in time"
+    if _was_not_sent(error):
+        return "no connection"
+    if isinstance(error, requests.exceptions.Timeout):
+        return "no answer in time"
+    return "the connection broke off"
 
 
 def _read(response: requests.Response, deadline: float) -> bytes:

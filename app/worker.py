@@ -10,10 +10,12 @@ from sqlalchemy.exc import DBAPIError
 
 from .background import Background
 from .delivery.accounts import Accounts
+from .delivery.deliver import Tools
 from .delivery.finisher import Finisher
 from .delivery.hands import Hands
 from .delivery.leases import Leases
 from .delivery.outbox import claim, is_any_leased
+from .delivery.records import Records
 from .jobs import JOBS, Workplace
 from .ledger.settle import settle_due
 from .logs import get_logger
@@ -107,9 +109,8 @@ class Worker:
     def _crew(self, stop: threading.Event) -> Iterator[_Crew]:
         runtime = self._runtime
         finisher = Finisher(runtime.db, self._leases, self.wake)
-        hands = Hands(
-            self._threads, self._accounts, self._leases, finisher, runtime.clock, self.wake
-        )
+        tools = Tools(runtime.clock, self._leases.is_held, Records(runtime.db))
+        hands = Hands(self._threads, self._accounts, self._leases, finisher, tools, self.wake)
         place = Workplace(runtime, self._accounts, stop.is_set)
         with (
             self._leases.kept(),

@@ -1,8 +1,9 @@
 """Fakes that subclass the real contracts, for tests that need no socket."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 
+from ringnote.clock import utc_now
 from ringnote.connectors.base import (
     Capabilities,
     CheckResult,
@@ -10,12 +11,17 @@ from ringnote.connectors.base import (
     Connector,
     Kind,
     Note,
+    NoteText,
     Phone,
     PmsClient,
     Task,
     TaskStatus,
     Written,
 )
+from ringnote.db import Database
+from ringnote.delivery.deliver import Tools
+from ringnote.delivery.outbox import Work
+from ringnote.delivery.records import Records
 from ringnote.errors import RecordGone
 
 
@@ -29,6 +35,7 @@ class MemoryConnector(Connector):
     capabilities = Capabilities(
         search_by_phone=True,
         update_note=True,
+        read_notes=True,
         delete_note=True,
         tasks=True,
         read_tasks=True,
@@ -70,6 +77,12 @@ class MemoryConnector(Connector):
 
     def update_note(self, pms_id: str, note: Note) -> None:
         self._change("update_note", self.notes, pms_id, note)
+
+    def get_note(self, pms_id: str) -> NoteText:
+        self.calls.append("get_note")
+        if pms_id not in self.notes:
+            raise RecordGone("gone", status=404)
+        return NoteText(self.notes[pms_id].title, self.notes[pms_id].body)
 
     def delete_note(self, pms_id: str) -> None:
         after = self._fail("delete_note")
@@ -138,6 +151,11 @@ class MemoryConnector(Connector):
         if isinstance(failure, tuple):
             return failure[0]
         raise failure
+
+
+def tools(db: Database, is_held: Callable[[Work], bool] = lambda _: True) -> Tools:
+    """What tries are made with, for whom no lease ever runs out."""
+    return Tools(utc_now, is_held, Records(db))
 
 
 class HeldClock:

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 
 import sqlalchemy as sa
 
+from fakes import tools
 from ringnote.clock import utc_now
 from ringnote.connectors.base import Connector
 from ringnote.delivery import outbox
@@ -114,7 +115,7 @@ def settle(runtime: Runtime) -> None:
 def write(runtime: Runtime, pms: Connector) -> None:
     """Write all that is due to this PMS."""
     while work := outbox.claim(runtime.db, 10):
-        ended = [(each, deliver(each, pms, utc_now, lambda _: True)) for each in work]
+        ended = [(each, deliver(each, pms, tools(runtime.db))) for each in work]
         finish_all(runtime.db, ended)
 
 

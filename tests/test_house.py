@@ -18,7 +18,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 ROOMS = (
-    {"batches", "clock", "db", "errors", "http", "logs", "numbers", "spool"}
+    {"batches", "clock", "curl", "db", "errors", "exchanges", "http", "logs", "numbers", "spool"}
     | {"schema", "settings", "signals", "transport", "vault", "wake"},
     {"runtime"},
     {"models"},
@@ -40,6 +40,7 @@ LOADERS = {"cli/__init__.py", "schema.py"}
 """What imports by a name put together: the commands, when asked for; the migrations."""
 
 PURE = {
+    "curl.py",
     "telephony/calls.py",
     "telephony/changes.py",
     "telephony/conversations.py",

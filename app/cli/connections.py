@@ -21,7 +21,7 @@ from ..delivery.connections import (
     resume_connection,
 )
 from ..errors import ConnectorError, InputError
-from ..models import Clinic, Connection, OutboxRow, Pace
+from ..models import Clinic, Connection, OutboxRow, Pace, WhenInDoubt
 from ..runtime import Runtime
 from .context import get_clinic, pass_runtime
 from .output import emit, json_option, print_fields, say
@@ -36,6 +36,13 @@ PAUSED_BY_HAND = "paused by a person"
 @click.option("--secret", "secrets", multiple=True, metavar="K=V", help="A secret; repeat it.")
 @click.option("--watch-only", is_flag=True, help="Compute everything, write nothing.")
 @click.option("--since", metavar="DATE", help="Leave alone what happened before that day.")
+@click.option(
+    "--when-in-doubt",
+    type=click.Choice([each.value for each in WhenInDoubt]),
+    default=WhenInDoubt.ASK.value,
+    show_default=True,
+    help="What to do with what was perhaps written, where the PMS cannot tell.",
+)
 @json_option
 @pass_runtime
 def connect(
@@ -46,6 +53,7 @@ def connect(
     secrets: tuple[str, ...],
     watch_only: bool,
     since: str | None,
+    when_in_doubt: str,
     as_json: bool,
 ) -> None:
     """Connect CLINIC to its PMS by CONNECTOR, in place of its former connection.
@@ -70,6 +78,7 @@ def connect(
             hidden,
             is_watch_only=watch_only,
             since=_read_since(since, found),
+            when_in_doubt=WhenInDoubt(when_in_doubt),
             now=runtime.clock(),
         )
         value = _value(session, found, connection)
@@ -180,6 +189,7 @@ def _value(session: Session, found: Clinic, connection: Connection) -> dict[str,
         "blocked_by": pace.blocked_by if pace else None,
         "watch_only": connection.is_watch_only,
         "since": connection.since,
+        "when_in_doubt": (connection.when_in_doubt or WhenInDoubt.ASK).value,
         "owed": session.scalars(owed).one(),
         "created_at": connection.created_at,
         "ended_at": connection.ended_at,

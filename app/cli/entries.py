@@ -8,15 +8,16 @@ import click
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from ..delivery.outbox import retry_entries
+from ..curl import as_curl, is_cut, secret_names
+from ..delivery.outbox import confirm_entry, retry_entries
 from ..errors import InputError
 from ..ledger.entries import list_entries, show_entry_story
 from ..ledger.rows import read_entries_where
 from ..models import Entry, EntryState
 from ..runtime import Runtime
-from .context import find_clinic_id, find_clinics, pass_runtime
+from .context import find_clinic_id, find_clinics, pass_runtime, who
 from .options import clinic_option, limit_option, none_of
-from .output import emit, emit_listing, json_option, local
+from .output import emit, emit_listing, json_option, local, say
 from .telling import show_decisions, show_entry
 
 ID = click.IntRange(1, 2**63 - 1)
@@ -108,6 +109,58 @@ def retry(
     emit(value, as_json, lambda: _show_retried(told))
 
 
+@entries.command()
+@click.argument("entry_id", type=ID, metavar="ID")
+@click.option("--pms-id", metavar="X", help="The PMS's id of it, so that it can be amended later.")
+@json_option
+@pass_runtime
+def confirm(runtime: Runtime, entry_id: int, pms_id: str | None, as_json: bool) -> None:
+    """Say that an entry which was perhaps written stands in the PMS: it is not written again."""
+    now = runtime.clock()
+    with runtime.db.transaction() as session:
+        entry = session.get(Entry, entry_id, with_for_update=True)
+        if entry is None:
+            raise InputError(f"There is no entry {entry_id}; see: ringnote entries list")
+        confirm_entry(session, runtime.db, entry, (pms_id or "").strip() or None, who(), now)
+        session.flush()
+        [standing] = read_entries_where(session, Entry.id == entry_id, 1)
+        value = {
+            "id": entry_id,
+            "state": entry.state.value,
+            "pms_id": entry.pms_id,
+            "standing": standing.in_words(None, now),
+        }
+    emit(value, as_json, lambda: click.echo(f"Entry {entry_id}: {value['standing']}."))
+
+
+@entries.command()
+@click.argument("entry_id", type=ID, metavar="ID")
+@click.option("--try", "number", type=click.IntRange(1), help="Which try, from 1; else the last.")
+@json_option
+@pass_runtime
+def curl(runtime: Runtime, entry_id: int, number: int | None, as_json: bool) -> None:
+    """Print a try's requests as curl commands, with $NAME where a secret stood."""
+    with runtime.db.reading() as session:
+        told = show_entry_story(session, entry_id)
+    if told is None:
+        raise InputError(f"There is no entry {entry_id}; see: ringnote entries list")
+    tries = told["tries"]
+    if number is not None and number > len(tries):
+        raise InputError(f"Entry {entry_id} was tried {len(tries)} times.")
+    kept = tries[(number or len(tries)) - 1]["exchanges"] if tries else []
+    if not kept:
+        raise InputError(f"Nothing is kept of what was said to the PMS about entry {entry_id}.")
+    commands = [
+        {"command": as_curl(each), "secrets": secret_names(each), "is_cut": is_cut(each)}
+        for each in kept
+    ]
+    emit(commands, as_json, lambda: click.echo("\n".join(as_curl(each) for each in kept)))
+    if names := sorted({name for each in kept for name in secret_names(each)}):
+        say(f"Set {', '.join(f'${name}' for name in names)} first.")
+    if any(is_cut(each) for each in kept):
+        say("A body was too long to be kept whole, so a command would send a part of it.")
+
+
 def _show_retried(told: Sequence[Mapping[str, Any]]) -> None:
     if not told:
         click.echo("Nothing to retry: none of these is retrying or set aside.")
@@ -121,8 +174,8 @@ def _show_retried(told: Sequence[Mapping[str, Any]]) -> None:
 def _failed(ids: tuple[int, ...], clinic_id: int | None, state: str | None) -> sa.Select[Entry]:
     states = [EntryState(state)] if state else list(RETRYABLE)
     query = sa.select(Entry).where(Entry.state.in_(states)).order_by(Entry.id)
-    if ids:
-        query = query.where(Entry.id.in_(ids))
+    # What was perhaps written is written again only where a person names it.
+    query = query.where(Entry.id.in_(ids) if ids else Entry.doubt.is_(None))
     if clinic_id is not None:
         query = query.where(Entry.clinic_id == clinic_id)
     return query

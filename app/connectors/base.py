@@ -90,6 +90,14 @@ class Written:
 
 
 @dataclass(frozen=True, slots=True)
+class NoteText:
+    """What a note says in the PMS."""
+
+    title: str
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
 class TaskStatus:
     """How a task stands in the PMS."""
 
@@ -105,6 +113,8 @@ class Capabilities:
     search_by_phone: bool = False
     delta_sync: bool = False
     update_note: bool = False
+    read_notes: bool = False
+    """A note is told as it was written, so that what a person changed there can be seen."""
     delete_note: bool = False
     tasks: bool = False
     read_tasks: bool = False
@@ -114,6 +124,8 @@ class Capabilities:
     find_by_reference: bool = False
     create_client: bool = False
     """New clients are taken, and found by their number at once or told apart by their key."""
+    reference_lag_seconds: float = 0.0
+    """For so long what was written may not be found by its reference yet."""
     max_title: int | None = None
     """Characters; None where no limit is known."""
     max_body: int | None = None
@@ -173,6 +185,10 @@ class Connector(ABC):
     @abstractmethod
     def update_note(self, pms_id: str, note: Note) -> None:
         """Replace a note's title and body. RecordGone if it was deleted there."""
+
+    def get_note(self, pms_id: str) -> NoteText:
+        """What a note says there, where `read_notes` is declared. RecordGone if it was deleted."""
+        raise NotImplementedError(f"{self.name} declares no read_notes")
 
     @abstractmethod
     def delete_note(self, pms_id: str) -> None:

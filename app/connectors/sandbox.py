@@ -23,6 +23,7 @@ from .base import (
     Connector,
     Kind,
     Note,
+    NoteText,
     Phone,
     PmsClient,
     Setting,
@@ -51,6 +52,7 @@ class SandboxConnector(Connector):
         search_by_phone=True,
         delta_sync=True,
         update_note=True,
+        read_notes=True,
         delete_note=True,
         tasks=True,
         read_tasks=True,
@@ -122,6 +124,14 @@ class SandboxConnector(Connector):
 
     def update_note(self, pms_id: str, note: Note) -> None:
         self._change("notes", pms_id, _note(note))
+
+    def get_note(self, pms_id: str) -> NoteText:
+        found = self._call("GET", f"/notes/{pms_id}").json
+        if not _is_record(found) or not all(
+            isinstance(found.get(name), str) for name in ("title", "body")
+        ):
+            raise Temporary(ODD_ANSWER)
+        return NoteText(found["title"], found["body"])
 
     def delete_note(self, pms_id: str) -> None:
         self._delete("notes", pms_id)

@@ -22,7 +22,16 @@ from ..ledger.reconcile import (
     place,
 )
 from ..logs import get_logger
-from ..models import Connection, ConnectionState, Entry, EntryState, OutboxRow, Pace, SyncState
+from ..models import (
+    Connection,
+    ConnectionState,
+    Entry,
+    EntryState,
+    OutboxRow,
+    Pace,
+    SyncState,
+    WhenInDoubt,
+)
 from ..runtime import Runtime
 from ..vault import Vault
 from .outbox import enqueue_all_due
@@ -40,6 +49,7 @@ def open_connection(
     *,
     is_watch_only: bool = False,
     since: datetime | None = None,
+    when_in_doubt: WhenInDoubt = WhenInDoubt.ASK,
     now: datetime,
 ) -> Connection:
     """Make this the clinic's account in place of the former one, and have what is owed written.
@@ -58,6 +68,7 @@ def open_connection(
         state=ConnectionState.ACTIVE,
         is_watch_only=is_watch_only,
         since=since,
+        when_in_doubt=when_in_doubt,
         created_at=now,
     )
     former = find_connection(session, clinic_id)
@@ -189,7 +200,8 @@ def connector_for(connection: Connection, vault: Vault, http: Http) -> Connector
     kind = CONNECTORS.get(connection.connector)
     if kind is None:
         raise ConfigError(f"no connector is called {connection.connector} in this version")
-    return kind(_with_defaults(kind, connection.settings), vault.open(connection.secrets), http)
+    secrets = vault.open(connection.secrets)
+    return kind(_with_defaults(kind, connection.settings), secrets, http.knowing(secrets))
 
 
 def validate_connection(

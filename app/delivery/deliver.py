@@ -4,146 +4,177 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Any
 
 from ..clock import Clock
-from ..connectors.base import Connector, Kind, Note, Task
+from ..connectors.base import Connector, Kind, NoteText, Written
 from ..errors import ConnectorError, OutcomeUnknown, RateLimited, RecordGone, Temporary
+from ..exchanges import last_status, recording
 from ..models import EntryKind
+from . import doubt
+from .doubt import CLOSED_IN_PMS, Done, Errand
 from .finish import Try
 from .outbox import Work
+from .records import LEASE_LOST, Records
 from .retry import Next, Verdict, judge
+from .texts import is_edited, merge
+from .wording import (
+    addition_of,
+    note_of,
+    record_kind,
+    reference,
+    signature,
+    task_of,
+    wanted_text,
+    withdrawn_text,
+)
 
-WRITTEN = Verdict(Next.WRITTEN)
-RequireLease = Callable[[], None]
-"""Raises Temporary if the lease can no longer be relied on."""
-CLOSED_IN_PMS = "it was closed in the PMS, so it is left alone"
+EDITED = "its users changed it in the PMS, so their words were kept beside ours"
+Action = Callable[[Errand], Done]
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
-    """What the connector calls came to."""
+class Tools:
+    """What tries are made with, besides a connector."""
 
-    action: str
-    pms_id: str | None = None
-    verdict: Verdict = WRITTEN
-    incarnation: int | None = None
-    """Set where it had to be written under another than the entry's."""
-    closed_at: datetime | None = None
-    """Of a task that was closed there, when, if the PMS says."""
+    clock: Clock
+    is_held: Callable[[Work], bool]
+    """Whether the lease can still be relied on."""
+    records: Records
 
 
-def deliver(work: Work, connector: Connector, clock: Clock, is_held: Callable[[Work], bool]) -> Try:
+def deliver(work: Work, connector: Connector, tools: Tools) -> Try:
     """Make the PMS say what the entry says; never raises a ConnectorError, but tells of it.
 
-    Nothing is written once `is_held` says that the lease can no longer be relied on: that is asked
-    before each write, since a look-up before it may have taken long.
+    Nothing is written once the lease cannot be relied on any more: that is asked before each write,
+    since a look-up before it may have taken long.
     """
-    started_at, started = clock(), time.monotonic()
-    action = _plan(work)
+    started_at, started = tools.clock(), time.monotonic()
 
     def require_lease() -> None:
-        if not is_held(work):
-            raise Temporary("the lease ran out before it was sent")
+        if not tools.is_held(work):
+            raise Temporary(LEASE_LOST)
 
-    try:
-        require_lease()
-        done = action(work, connector, require_lease)
-    except ConnectorError as error:
-        verdict = judge(
-            error,
-            creating=work.pms_id is None and work.is_wanted,
-            attempts=work.attempts,
-            age_seconds=(started_at - work.queued_at).total_seconds(),
-            jitter=random.random(),
-        )
-        return Try(
-            action=action.__name__.removeprefix("_"),
-            started_at=started_at,
-            duration_ms=_since(started),
-            verdict=verdict,
-            pms_id=work.pms_id,
-            http_status=error.status,
-            is_outage=isinstance(error, Temporary | OutcomeUnknown)
-            and not isinstance(error, RateLimited),
-        )
+    errand = Errand(work, connector, tools.records, require_lease, started_at)
+    action = _plan(work)
+    with recording() as exchanges:
+        try:
+            require_lease()
+            done = action(errand)
+        except ConnectorError as error:
+            failed = _failed(errand, action, error)
+            return replace(failed, duration_ms=_since(started), exchanges=exchanges)
     return Try(
         done.action,
         started_at,
         _since(started),
         done.verdict,
         done.pms_id,
+        http_status=last_status(exchanges),
         incarnation=done.incarnation,
         closed_at=done.closed_at,
+        exchanges=exchanges,
+        text=done.text,
     )
 
 
-def _plan(work: Work) -> Callable[[Work, Connector, RequireLease], Done]:
+def _failed(errand: Errand, action: Action, error: ConnectorError) -> Try:
+    work = errand.work
+    verdict = judge(
+        error,
+        creating=work.pms_id is None and work.is_wanted,
+        attempts=work.attempts,
+        age_seconds=(errand.at - work.queued_at).total_seconds(),
+        jitter=random.random(),
+    )
+    return Try(
+        action=action.__name__.removeprefix("_"),
+        started_at=errand.at,
+        duration_ms=0,
+        verdict=verdict,
+        pms_id=work.pms_id,
+        http_status=error.status,
+        is_outage=isinstance(error, Temporary | OutcomeUnknown)
+        and not isinstance(error, RateLimited),
+    )
+
+
+def _plan(work: Work) -> Action:
     if not work.is_wanted:
         return _delete
     return _update if work.pms_id else _create
 
 
-def _create(work: Work, connector: Connector, require_lease: RequireLease) -> Done:
-    if work.is_in_doubt and connector.capabilities.find_by_reference:
-        pms_id = connector.find_by_reference(_kind(work), work.client, _reference(work))
-        if pms_id:
-            done = _change(replace(work, pms_id=pms_id), connector, require_lease)
-            return replace(done, action="look_up")
-        require_lease()
-    if work.kind is EntryKind.TASK:
-        written = connector.create_task(_task(work), _reference(work))
-    else:
-        written = connector.create_note(_note(work), _reference(work))
+def _create(errand: Errand) -> Done:
+    work, reason = errand.work, None
+    if work.is_in_doubt:
+        found = doubt.look_up(errand)
+        if found.pms_id:
+            return replace(_change(errand.of(found.pms_id)), action="look_up")
+        if found.verdict:
+            return Done("look_up", verdict=found.verdict)
+        reason = found.reason
+        errand.require_lease()
+    written = _send(errand)
     if written.was_there:
         # The PMS answered from the key: it holds what an earlier try sent.
-        _change(replace(work, pms_id=written.pms_id), connector, require_lease)
-    return Done("create", written.pms_id)
+        return replace(_change(errand.of(written.pms_id)), action="create")
+    return Done(
+        "create", written.pms_id, Verdict(Next.WRITTEN, reason=reason), text=_wanted(errand)
+    )
 
 
-def _update(work: Work, connector: Connector, require_lease: RequireLease) -> Done:
+def _send(errand: Errand) -> Written:
+    work, able = errand.work, errand.able
+    if able.find_by_reference and able.reference_lag_seconds:
+        errand.records.begin_create(work)
+    text, mark = _wanted(errand), reference(work)
+    if _kind(errand) is Kind.TASK:
+        return errand.pms.create_task(task_of(work, text), mark)
+    return errand.pms.create_note(note_of(work, text), mark)
+
+
+def _update(errand: Errand) -> Done:
+    work = errand.work
     try:
-        return _change(work, connector, require_lease)
+        return _change(errand)
     except RecordGone:
         # A delete of ours was carried out, though no answer said so, and it is wanted again; or a
         # person deleted the task, and another reopened its callback.
         if not work.is_in_doubt and not _is_reopening(work):
             raise
-        return _create_anew(work, connector, require_lease)
+        return _create_anew(errand)
 
 
-def _create_anew(work: Work, connector: Connector, require_lease: RequireLease) -> Done:
-    anew = replace(work, pms_id=None, incarnation=work.incarnation + 1)
-    return replace(_create(anew, connector, require_lease), incarnation=anew.incarnation)
+def _create_anew(errand: Errand) -> Done:
+    anew = replace(errand.work, pms_id=None, incarnation=errand.work.incarnation + 1)
+    return replace(_create(replace(errand, work=anew)), incarnation=anew.incarnation)
 
 
-def _change(work: Work, connector: Connector, require_lease: RequireLease) -> Done:
-    if work.kind is EntryKind.TASK:
-        return _change_task(work, connector, require_lease)
-    require_lease()
-    connector.update_note(str(work.pms_id), _note(work))
-    return Done("update", work.pms_id)
+def _change(errand: Errand) -> Done:
+    if _kind(errand) is Kind.TASK:
+        return _change_task(errand)
+    return _amend(errand, _wanted(errand))
 
 
-def _change_task(work: Work, connector: Connector, require_lease: RequireLease) -> Done:
-    pms_id, task = str(work.pms_id), _task(work)
-    if connector.capabilities.read_tasks and (status := connector.get_task(pms_id)).is_done:
+def _change_task(errand: Errand) -> Done:
+    work, pms, pms_id = errand.work, errand.pms, errand.pms_id
+    task = task_of(work, _wanted(errand))
+    if errand.able.read_tasks and (status := pms.get_task(pms_id)).is_done:
         if task.is_done and work.content.get("is_closed_there"):
             return Done("none", pms_id)
         if not task.is_done and not work.is_done_there:
             closed = Verdict(Next.CLOSED_THERE, reason=CLOSED_IN_PMS)
             return Done("update", pms_id, closed, closed_at=status.closed_at)
     if _is_reopening(work):
-        if not connector.capabilities.reopen_task:
-            return _create_anew(work, connector, require_lease)
-        require_lease()
-        connector.reopen_task(pms_id)
-    require_lease()
-    connector.update_task(pms_id, task)
+        if not errand.able.reopen_task:
+            return _create_anew(errand)
+        errand.require_lease()
+        pms.reopen_task(pms_id)
+    errand.require_lease()
+    pms.update_task(pms_id, task)
     if task.is_done:
-        require_lease()
-        connector.complete_task(pms_id)
+        errand.require_lease()
+        pms.complete_task(pms_id)
         return Done("complete", pms_id)
     return Done("update", pms_id)
 
@@ -153,62 +184,94 @@ def _is_reopening(work: Work) -> bool:
     return work.kind is EntryKind.TASK and work.is_done_there and not work.content.get("is_done")
 
 
-def _delete(work: Work, connector: Connector, require_lease: RequireLease) -> Done:
-    pms_id = work.pms_id
-    if pms_id is None and connector.capabilities.find_by_reference:
-        pms_id = connector.find_by_reference(_kind(work), work.client, _reference(work))
-    if pms_id is None:
+def _amend(errand: Errand, text: NoteText) -> Done:
+    """Have a note say `text`, beside what people wrote into it."""
+    work, pms, pms_id = errand.work, errand.pms, errand.pms_id
+    if not errand.able.update_note:
+        return _add(errand, text)
+    if not errand.able.read_notes:
+        errand.require_lease()
+        pms.update_note(pms_id, note_of(work, text))
+        return Done("update", pms_id)
+    standing = pms.get_note(pms_id)
+    sent = errand.records.declare(work, text)
+    mark = signature(reference(work))
+    whole = merge(standing, sent, text, mark, errand.at)
+    if whole != standing:
+        errand.require_lease()
+        pms.update_note(pms_id, note_of(work, whole))
+    is_theirs = is_edited(standing, [*sent, text], mark)
+    return Done("update", pms_id, Verdict(Next.WRITTEN, reason=EDITED if is_theirs else None))
+
+
+def _add(errand: Errand, text: NoteText) -> Done:
+    """Say `text` in a note of its own, once, where notes cannot be amended."""
+    work, able = errand.work, errand.able
+    if text in errand.records.sent(work)[-1:] and not doubt.is_in_doubt(errand):
+        return Done("none", errand.pms_id, text=text)
+    note = addition_of(work, text, able)
+    done = Done("create", errand.pms_id, text=text)
+    if able.find_by_reference:
+        if errand.pms.find_by_reference(Kind.NOTE, work.client, note.reference):
+            return replace(done, action="look_up")
+    elif not able.idempotency_key and (verdict := doubt.begin_addition(errand, text)):
+        return replace(done, action="none", verdict=verdict, text=None)
+    errand.require_lease()
+    try:
+        errand.pms.create_note(note, note.reference)
+    except ConnectorError as error:
+        if not isinstance(error, OutcomeUnknown) and (error.status or 0) < 500:
+            errand.records.drop_addition(work)
+        raise
+    return done
+
+
+def _delete(errand: Errand) -> Done:
+    if errand.work.pms_id is None:
+        found = doubt.look_up_unwanted(errand, _send)
+        if found.pms_id is None:
+            return Done("none", verdict=found.verdict or Verdict(Next.WRITTEN, reason=found.reason))
+        errand = errand.of(found.pms_id)
+    try:
+        return _remove_task(errand) if _kind(errand) is Kind.TASK else _remove_note(errand)
+    except RecordGone:
         return Done("none")
-    is_task = work.kind is EntryKind.TASK
-    if is_task and connector.capabilities.read_tasks:
-        try:
-            if connector.get_task(pms_id).is_done:
-                return Done("none", pms_id, Verdict(Next.CLOSED_THERE, reason=CLOSED_IN_PMS))
-        except RecordGone:
-            return Done("none")
-    delete = connector.delete_task if is_task else connector.delete_note
-    require_lease()
-    delete(pms_id)
+
+
+def _remove_task(errand: Errand) -> Done:
+    pms, pms_id, able = errand.pms, errand.pms_id, errand.able
+    if able.read_tasks and pms.get_task(pms_id).is_done:
+        return Done("none", pms_id, Verdict(Next.CLOSED_THERE, reason=CLOSED_IN_PMS))
+    errand.require_lease()
+    if able.delete_task:
+        pms.delete_task(pms_id)
+        return Done("delete")
+    pms.update_task(pms_id, task_of(errand.work, withdrawn_text(errand.work, able)))
+    pms.complete_task(pms_id)
+    return Done("update")
+
+
+def _remove_note(errand: Errand) -> Done:
+    pms, pms_id, able = errand.pms, errand.pms_id, errand.able
+    goes = able.delete_note
+    if goes and able.update_note and able.read_notes:
+        # What a person wrote into it is not ours to delete.
+        sent = errand.records.sent(errand.work)
+        goes = not is_edited(pms.get_note(pms_id), sent, signature(reference(errand.work)))
+    if not goes:
+        done = _amend(errand, withdrawn_text(errand.work, able))
+        return replace(done, pms_id=None, text=None)
+    errand.require_lease()
+    pms.delete_note(pms_id)
     return Done("delete")
 
 
-def _kind(work: Work) -> Kind:
-    return Kind.TASK if work.kind is EntryKind.TASK else Kind.NOTE
+def _wanted(errand: Errand) -> NoteText:
+    return wanted_text(errand.work, errand.able)
 
 
-def _reference(work: Work) -> str:
-    return work.reference if work.incarnation == 1 else f"{work.reference}-{work.incarnation}"
-
-
-def _note(work: Work) -> Note:
-    return Note(
-        client_id=work.client,
-        title=work.content["title"],
-        body=_body(work),
-        occurred_at=_moment(work.content["occurred_at"]),
-        reference=_reference(work),
-        is_transcript=work.kind is EntryKind.TRANSCRIPT,
-    )
-
-
-def _task(work: Work) -> Task:
-    return Task(
-        client_id=work.client,
-        title=work.content["title"],
-        body=_body(work),
-        due_at=_moment(work.content["due_at"]),
-        reference=_reference(work),
-        assignee=work.content.get("assignee", ""),
-        is_done=bool(work.content.get("is_done")),
-    )
-
-
-def _body(work: Work) -> str:
-    return f"{work.content['body']}\nRingnote {_reference(work)}"
-
-
-def _moment(stamp: Any) -> datetime:
-    return datetime.fromisoformat(stamp)
+def _kind(errand: Errand) -> Kind:
+    return record_kind(errand.work, errand.able)
 
 
 def _since(started: float) -> int:

@@ -7,12 +7,15 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from ..connectors.base import NoteText
 from ..db import Database
+from ..exchanges import Exchange
 from ..ledger.closings import note_closed_there
 from ..ledger.reconcile import find_connection_in_use, place
 from ..logs import get_logger
 from ..models import (
     Attempt,
+    Doubt,
     Entry,
     EntryState,
     OutboxRow,
@@ -21,6 +24,7 @@ from ..signals import announce, entry_set_aside, entry_written
 from .connections import pause_refused
 from .outbox import Work
 from .pace import Fared, keep_pace
+from .records import KEPT_TEXTS, as_json
 from .retry import Next, Verdict
 
 PERHAPS_WRITTEN = (Next.WRITTEN, Next.AGAIN, Next.UNKNOWN)
@@ -44,6 +48,9 @@ class Try:
     """Set where it was written under another than the entry's."""
     closed_at: datetime | None = None
     """Of a task that was closed in the PMS, when, if the PMS says."""
+    exchanges: Sequence[Exchange] = ()
+    text: NoteText | None = None
+    """What stands there now, where that is to be known later."""
 
 
 Ended = tuple[Work, Try]
@@ -143,6 +150,8 @@ def _write_again(session: Session, db: Database, entry: Entry, work: Work, resul
     if entry.pms_id is None and result.pms_id:
         # The other found nothing to delete: it was not there yet.
         entry.pms_id, entry.connection_id = result.pms_id, work.connection_id
+    if result.text is not None:
+        entry.sent_texts = [*(entry.sent_texts or []), as_json(result.text)][-KEPT_TEXTS:]
     entry.version += 1
     connection = find_connection_in_use(session, entry.clinic_id)
     place(session, db, entry, connection, db.present(session))
@@ -164,6 +173,7 @@ def _keep(session: Session, work: Work, result: Try, lost: bool) -> None:
             http_status=result.http_status,
             pms_id=result.pms_id,
             error="the lease was lost meanwhile" if lost else result.verdict.reason,
+            exchanges=list(result.exchanges),
         )
     )
 
@@ -185,11 +195,15 @@ def _written(
     entry.written_version = work.version
     entry.written_at = now
     entry.reason = result.verdict.reason
+    entry.doubt = None
     if work.is_wanted:
         entry.pms_id = result.pms_id
+        if result.text is not None:
+            entry.sent_texts = [as_json(result.text)]
         entry.incarnation = result.incarnation or entry.incarnation
     else:
         entry.pms_id = None
+        entry.sent_texts = None
         entry.incarnation += 1
     if not is_closed_there and entry.version != work.version:
         # It moved on while this version was written: the new one is due now.
@@ -212,6 +226,7 @@ def _not_written(
     match verdict.next:
         case Next.SET_ASIDE if not has_moved_on:
             entry.state = EntryState.SET_ASIDE
+            entry.doubt = Doubt.ASKED if verdict.asks else None
             if row.is_in_doubt:
                 # Kept out of sight, so that a later revival still looks before it writes.
                 row.due_at = datetime.max.replace(tzinfo=now.tzinfo)

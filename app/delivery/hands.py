@@ -6,10 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
-from ..clock import Clock
 from ..logs import get_logger
 from .accounts import Accounts
-from .deliver import deliver
+from .deliver import Tools, deliver
 from .finisher import Finisher
 from .leases import Leases
 from .outbox import Work
@@ -36,14 +35,14 @@ class Hands:
         accounts: Accounts,
         leases: Leases,
         finisher: Finisher,
-        clock: Clock,
+        tools: Tools,
         when_free: Callable[[], None],
     ) -> None:
         self._threads = threads
         self._accounts = accounts
         self._leases = leases
         self._finisher = finisher
-        self._clock = clock
+        self._tools = tools
         self._when_free = when_free
         self._lock = threading.Lock()
         self._begun: dict[str, tuple[int, float]] = {}
@@ -108,7 +107,7 @@ class Hands:
         connector = self._accounts.connector(work.connection_id)
         if connector is None:
             return False
-        result = deliver(work, connector, self._clock, self._leases.is_held)
+        result = deliver(work, connector, self._tools)
         # Before it is counted as ended, so that the loop never sees it nowhere.
         self._finisher.put((work, result))
         return True

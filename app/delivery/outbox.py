@@ -1,13 +1,15 @@
 """The outbox: what is in it, and what is held of it under leases. Moves rows only."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from ..db import Database
-from ..ledger.reconcile import enqueue, place
-from ..models import Connection, Entry, EntryState, OutboxRow, Pace
+from ..errors import InputError
+from ..ledger.reconcile import NOT_AMENDED, enqueue, find_connection_in_use, place
+from ..models import Connection, Doubt, Entry, EntryState, OutboxRow, Pace
 from .claim import Work, claim
 from .claim_queries import LEASE_SECONDS
 
@@ -70,9 +72,62 @@ def retry_entries(session: Session, db: Database, entries: Sequence[Entry]) -> i
                     Connection.clinic_id == entry.clinic_id, Connection.ended_at.is_(None)
                 )
             ).first()
+            if entry.doubt is Doubt.ASKED:
+                _write_again(session, entry)
             place(session, db, entry, connection, now)
             count += 1
     return count
 
 
-__all__ = ["Work", "claim", "enqueue", "enqueue_all_due", "is_any_leased", "renew", "retry_entries"]
+def _write_again(session: Session, entry: Entry) -> None:
+    """A person says that what was perhaps written does not stand there."""
+    entry.doubt = None
+    kept = [each for each in entry.sent_texts or [] if not each.get("in_doubt")]
+    entry.sent_texts = kept or None
+    session.execute(
+        sa.update(OutboxRow).where(OutboxRow.entry_id == entry.id).values(is_in_doubt=False)
+    )
+
+
+def confirm_entry(
+    session: Session, db: Database, entry: Entry, pms_id: str | None, by: str, now: datetime
+) -> None:
+    """Take a person's word that an entry which asks stands in the PMS. Does not commit.
+
+    With its PMS id it is amended from now on as any other; without, it never is. Raises InputError
+    for an entry that asks nothing.
+    """
+    if entry.doubt is not Doubt.ASKED or entry.state is not EntryState.SET_ASIDE:
+        raise InputError(
+            f"Entry {entry.id} asks nothing: it is {entry.state.value}. Only what was perhaps"
+            " written and set aside for that can be confirmed."
+        )
+    row = session.get(OutboxRow, entry.id, with_for_update=True)
+    connection = find_connection_in_use(session, entry.clinic_id)
+    entry.doubt, entry.updated_at = None, now
+    entry.connection_id = entry.connection_id or (connection.id if connection else None)
+    entry.pms_id = entry.pms_id or pms_id
+    if row is not None:
+        session.delete(row)
+        session.flush()
+    if entry.pms_id is None:
+        entry.doubt = Doubt.CONFIRMED
+    if entry.pms_id is None or not pms_id:
+        entry.state, entry.reason = EntryState.SYNCED, f"{by} saw it in the PMS"
+        entry.written_version = entry.version
+        if entry.pms_id is None:
+            entry.reason += "; " + NOT_AMENDED
+        return
+    place(session, db, entry, connection, now)
+
+
+__all__ = [
+    "Work",
+    "claim",
+    "confirm_entry",
+    "enqueue",
+    "enqueue_all_due",
+    "is_any_leased",
+    "renew",
+    "retry_entries",
+]

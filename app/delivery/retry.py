@@ -46,6 +46,8 @@ class Verdict:
     reason: str | None = None
     is_in_doubt: bool = False
     """Whether a create may have been carried out."""
+    asks: bool = False
+    """Whether a person is asked if it was."""
 
 
 def judge(

@@ -13,12 +13,13 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from ..db import Database
-from ..models import Connection, Entry, EntryKind, EntryState, OutboxRow
+from ..models import Connection, Doubt, Entry, EntryKind, EntryState, OutboxRow
 
 REFERENCE_WORDS = "abcdefghijkmnpqrstuvwxyz23456789"
 NO_CONNECTION = "no PMS is connected yet"
 WATCH_ONLY = "watch only: nothing is written"
 TOO_OLD = "from before the connection's start, so left alone"
+NOT_AMENDED = "its PMS id is not known, so it cannot be amended"
 FORMER_CONNECTION = "written to a former connection, so not amended"
 
 
@@ -72,6 +73,8 @@ def place(
     written, an outbox row. Does not commit."""
     if entry.pms_id and (connection is None or connection.id != entry.connection_id):
         entry.state, entry.reason = EntryState.SYNCED, FORMER_CONNECTION
+    elif entry.doubt is Doubt.CONFIRMED:
+        entry.state, entry.reason = EntryState.SYNCED, NOT_AMENDED
     elif not entry.is_wanted and not _may_stand_in_pms(session, entry):
         entry.state, entry.reason = EntryState.WITHDRAWN, None
         session.execute(sa.delete(OutboxRow).where(OutboxRow.entry_id == entry.id))

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, undefer
 
 from ..models import (
     Attempt,
@@ -124,7 +124,12 @@ def read_entries_where(
 def read_attempts(session: Session, entry_ids: Iterable[int]) -> dict[int, list[dict[str, Any]]]:
     """The attempts at these entries, in order."""
     found: dict[int, list[dict[str, Any]]] = defaultdict(list)
-    query = sa.select(Attempt).where(Attempt.entry_id.in_(set(entry_ids))).order_by(Attempt.id)
+    query = (
+        sa.select(Attempt)
+        .options(undefer(Attempt.exchanges))
+        .where(Attempt.entry_id.in_(set(entry_ids)))
+        .order_by(Attempt.id)
+    )
     for attempt in session.scalars(query):
         found[attempt.entry_id].append(
             {
@@ -135,6 +140,8 @@ def read_attempts(session: Session, entry_ids: Iterable[int]) -> dict[int, list[
                 "http_status": attempt.http_status,
                 "version": attempt.version,
                 "error": attempt.error,
+                "pms_id": attempt.pms_id,
+                "exchanges": attempt.exchanges or [],
             }
         )
     return found

@@ -13,7 +13,15 @@ from .access import (
 from .base import Base
 from .call import Call, Conversation, Transcript
 from .clinic import Clinic, Line, WebhookToken
-from .delivery import Attempt, Connection, ConnectionState, OutboxRow, Pace, PaceBucket
+from .delivery import (
+    Attempt,
+    Connection,
+    ConnectionState,
+    OutboxRow,
+    Pace,
+    PaceBucket,
+    WhenInDoubt,
+)
 from .directory import (
     Client,
     ClientNumber,
@@ -28,6 +36,7 @@ from .ledger import (
     Callback,
     CallbackMember,
     CallbackState,
+    Doubt,
     Entry,
     EntryKind,
     EntryState,
@@ -52,6 +61,7 @@ __all__ = [
     "ConnectionState",
     "Conversation",
     "Decision",
+    "Doubt",
     "DueMark",
     "Entry",
     "EntryKind",
@@ -75,5 +85,6 @@ __all__ = [
     "User",
     "UserClinic",
     "WebhookToken",
+    "WhenInDoubt",
     "new_event_id",
 ]

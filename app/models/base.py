@@ -12,6 +12,7 @@ from ..db import UtcDateTime
 
 BIG = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 JSON = sa.JSON().with_variant(JSONB, "postgresql")
+NULLABLE_JSON = sa.JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 
 Key = Annotated[int, mapped_column(BIG, primary_key=True)]
 Ref = Annotated[int, mapped_column(BIG)]

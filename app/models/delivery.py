@@ -2,11 +2,12 @@
 
 import enum
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
-from .base import Base, Json, Key, Ref, words
+from .base import NULLABLE_JSON, Base, Json, Key, Ref, words
 
 
 class ConnectionState(enum.StrEnum):
@@ -14,6 +15,13 @@ class ConnectionState(enum.StrEnum):
 
     ACTIVE = "active"
     PAUSED = "paused"
+
+
+class WhenInDoubt(enum.StrEnum):
+    """What to do with what was perhaps written, where the PMS cannot tell."""
+
+    ASK = "ask"
+    RETRY = "retry"
 
 
 class Connection(Base):
@@ -43,6 +51,8 @@ class Connection(Base):
     is_watch_only: Mapped[bool] = mapped_column(default=False)
     since: Mapped[datetime | None]
     """Nothing that happened before is written."""
+    when_in_doubt: Mapped[WhenInDoubt | None] = mapped_column(words(WhenInDoubt))
+    """None is as ASK."""
     created_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
 
@@ -69,6 +79,8 @@ class OutboxRow(Base):
     is_in_doubt: Mapped[bool] = mapped_column(default=False)
     """A create or a delete may have been carried out: look before writing again."""
     queued_at: Mapped[datetime]
+    sent_at: Mapped[datetime | None]
+    """When a create was last sent, kept where the PMS's look-up lags behind."""
 
 
 class Pace(Base):
@@ -121,3 +133,5 @@ class Attempt(Base):
     http_status: Mapped[int | None]
     pms_id: Mapped[str | None]
     error: Mapped[str | None]
+    exchanges: Mapped[list[dict[str, Any]] | None] = mapped_column(NULLABLE_JSON, deferred=True)
+    """What was said to the PMS and what it answered, as `exchanges.py` keeps it."""

@@ -2,11 +2,12 @@
 
 import enum
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
-from .base import Base, Json, Key, Ref, words
+from .base import NULLABLE_JSON, Base, Json, Key, Ref, words
 
 
 class Policy(Base):
@@ -100,6 +101,14 @@ class EntryKind(enum.StrEnum):
     TRANSCRIPT = "transcript"
 
 
+class Doubt(enum.StrEnum):
+    """What people have to do with an entry of which the PMS cannot tell whether it stands there."""
+
+    ASKED = "asked"
+    CONFIRMED = "confirmed"
+    """A person saw it there, and its PMS id is not known."""
+
+
 class Entry(Base):
     """One thing that should stand in the PMS: desired state with a version.
 
@@ -138,5 +147,8 @@ class Entry(Base):
     """Whether, at the last that is known, the PMS has the task as done (or has deleted it)."""
     written_version: Mapped[int | None]
     written_at: Mapped[datetime | None]
+    doubt: Mapped[Doubt | None] = mapped_column(words(Doubt))
+    sent_texts: Mapped[list[dict[str, Any]] | None] = mapped_column(NULLABLE_JSON, deferred=True)
+    """The texts of ours that may stand in the PMS ({title, body}), the newest last."""
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]

@@ -19,6 +19,7 @@ from ringnote.connectors.base import (
     Connector,
     Kind,
     Note,
+    NoteText,
     PmsClient,
     Task,
 )
@@ -289,6 +290,18 @@ class ConnectorContract:
         connector.update_note(pms_id, replace(note, title="Missed call", body="another"))
 
         assert pms.kept(Kind.NOTE, note.client_id) == [Kept(pms_id, "Missed call", "another")]
+
+    @needs("read_notes")
+    def test_a_note_is_told_as_it_was_written(
+        self, pms: FakePms, connector: Connector, note: Note
+    ) -> None:
+        pms_id = connector.create_note(note, "key-1").pms_id
+
+        assert connector.get_note(pms_id) == NoteText(TITLE, BODY)
+
+        pms.remove(Kind.NOTE, pms_id)
+        with pytest.raises(RecordGone):
+            connector.get_note(pms_id)
 
     @needs("delete_note")
     def test_a_deleted_note_stays_deleted(

@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from factories import make_clinic, make_connection, make_entry
-from fakes import MemoryConnector
+from fakes import MemoryConnector, tools
 from ringnote.clock import utc_now
 from ringnote.delivery.connections import (
     connector_for,
@@ -363,4 +363,4 @@ def have_due(runtime: Runtime) -> None:
 
 
 def finish_one(runtime: Runtime, work, pms: MemoryConnector) -> None:
-    finish_all(runtime.db, [(work, deliver(work, pms, utc_now, lambda _: True))])
+    finish_all(runtime.db, [(work, deliver(work, pms, tools(runtime.db)))])

@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from factories import make_clinic, make_connection, make_entry
-from fakes import MemoryConnector
+from fakes import MemoryConnector, tools
 from ringnote.clock import utc_now
 from ringnote.delivery import outbox
 from ringnote.delivery.deliver import deliver
@@ -51,7 +51,7 @@ def write(db, pms, limit=10):
     """One round of what a worker does; how many were tried."""
     work = outbox.claim(db, limit)
     for each in work:
-        finish_all(db, [(each, deliver(each, pms, utc_now, lambda _: True))])
+        finish_all(db, [(each, deliver(each, pms, tools(db)))])
     return len(work)
 
 
@@ -144,9 +144,9 @@ def test_a_worker_that_lost_its_lease_changes_nothing(db, connection, clinic, pm
     [slow] = outbox.claim(db, 1)
     have_it_due(db, entry_id)
     [quick] = outbox.claim(db, 1)
-    finish_all(db, [(quick, deliver(quick, pms, utc_now, lambda _: True))])
+    finish_all(db, [(quick, deliver(quick, pms, tools(db)))])
 
-    finish_all(db, [(slow, deliver(slow, pms, utc_now, lambda _: True))])
+    finish_all(db, [(slow, deliver(slow, pms, tools(db)))])
 
     entry, row = look(db, entry_id)
     with db.reading() as session:
@@ -158,7 +158,7 @@ def test_a_worker_that_lost_its_lease_changes_nothing(db, connection, clinic, pm
 def test_a_worker_that_died_after_its_create_leaves_no_second_note(db, connection, clinic, pms):
     entry_id = make_entry(db, clinic, connection)
     [work] = outbox.claim(db, 1)
-    deliver(work, pms, utc_now, lambda _: True)
+    deliver(work, pms, tools(db))
     have_it_due(db, entry_id)
 
     write(db, pms)
@@ -172,7 +172,7 @@ def test_nothing_is_sent_once_the_lease_cannot_be_relied_on(db, connection, clin
     make_entry(db, clinic, connection)
     [work] = outbox.claim(db, 1)
 
-    result = deliver(work, pms, utc_now, lambda _: False)
+    result = deliver(work, pms, tools(db, lambda _: False))
 
     assert pms.calls == []
     assert result.verdict.next == "again"
@@ -187,7 +187,7 @@ def test_a_lease_that_runs_out_during_a_look_up_keeps_the_text_from_being_sent(
     [slow] = outbox.claim(db, 1)
     answers = iter([True, False])
 
-    result = deliver(slow, pms, utc_now, lambda _: next(answers))
+    result = deliver(slow, pms, tools(db, lambda _: next(answers)))
 
     assert pms.calls[-1] == "get_task"
     assert result.verdict.reason == "the lease ran out before it was sent"
@@ -202,8 +202,8 @@ def test_what_was_sent_without_a_lease_is_written_over(db, connection, clinic, p
     amend(db, entry_id, "The newest text")
     have_it_due(db, entry_id)
     [quick] = outbox.claim(db, 1)
-    written = deliver(quick, pms, utc_now, lambda _: True)
-    late = deliver(slow, pms, utc_now, lambda _: True)
+    written = deliver(quick, pms, tools(db))
+    late = deliver(slow, pms, tools(db))
 
     for work, result in [(quick, written), (slow, late)][:: 1 if is_done else -1]:
         finish_all(db, [(work, result)])
@@ -222,7 +222,7 @@ def test_a_note_created_without_a_lease_is_deleted_if_it_is_not_wanted_any_more(
     withdraw(db, entry_id)
     have_it_due(db, entry_id)
     write(db, pms)
-    finish_all(db, [(slow, deliver(slow, pms, utc_now, lambda _: True))])
+    finish_all(db, [(slow, deliver(slow, pms, tools(db)))])
     written = len(pms.notes)
 
     write(db, pms)
@@ -238,7 +238,7 @@ def test_a_version_that_came_while_the_former_was_written_is_due_at_once(
     entry_id = make_entry(db, clinic, connection)
     [work] = outbox.claim(db, 1)
     amend(db, entry_id, "the newer text")
-    finish_all(db, [(work, deliver(work, pms, utc_now, lambda _: True))])
+    finish_all(db, [(work, deliver(work, pms, tools(db)))])
 
     write(db, pms)
 
@@ -405,7 +405,7 @@ def test_what_is_wanted_again_after_a_delete_without_an_answer_is_written_again(
     withdraw(db, entry_id)
     pms.failures = [(Temporary("a broken answer"), True)]
     [work] = outbox.claim(db, 1)
-    result = deliver(work, pms, utc_now, lambda _: True)
+    result = deliver(work, pms, tools(db))
     if not dies:
         finish_all(db, [(work, result)])
     revive(db, entry_id)

@@ -67,6 +67,10 @@ class Attempt(Answer):
     http_status: int | None = Field(description="The PMS's answer.", examples=[201])
     version: int = Field(description="The version that was tried.", examples=[2])
     error: str | None = Field(examples=[None])
+    pms_id: str | None = Field(examples=["N2071"])
+    exchanges: list[dict[str, Any]] = Field(
+        description="What was said to the PMS and what it answered, trimmed and without secrets."
+    )
 
 
 class WholeEntry(Entry):

@@ -1,0 +1,132 @@
+"""What a try does about a create that was perhaps carried out: look it up, wait, or ask a person.
+
+One PMS finds a record by its reference, another honours its key; where neither holds, the
+connection says whether a person is asked (the default) or it is sent again.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from ..connectors.base import Capabilities, Connector, NoteText, Written
+from .outbox import Work
+from .records import Records
+from .retry import Next, Verdict
+from .wording import record_kind, reference
+
+WRITTEN = Verdict(Next.WRITTEN)
+CLOSED_IN_PMS = "it was closed in the PMS, so it is left alone"
+ASKED = (
+    "perhaps it was written: no answer came, and this PMS cannot tell. Look on the client's record"
+    " for {mark}, then either write it again or confirm that it stands there"
+)
+PERHAPS_TWICE = "perhaps twice: an earlier try got no answer, and both end with {mark}"
+PERHAPS_LEFT = (
+    "perhaps it was written before, and this PMS cannot tell: look on the client's record for"
+    " {mark}, and delete it"
+)
+LAGS = "perhaps it was written: it is looked up again once the PMS's search has caught up"
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What the connector calls came to."""
+
+    action: str
+    pms_id: str | None = None
+    verdict: Verdict = WRITTEN
+    incarnation: int | None = None
+    """Set where it had to be written under another than the entry's."""
+    closed_at: datetime | None = None
+    """Of a task that was closed there, when, if the PMS says."""
+    text: NoteText | None = None
+    """What stands there now, where that is to be known later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """One try: what is to be written, through whom, and what to ask before anything is sent."""
+
+    work: Work
+    pms: Connector
+    records: Records
+    require_lease: Callable[[], None]
+    """Raises Temporary if the lease can no longer be relied on."""
+    at: datetime
+
+    @property
+    def able(self) -> Capabilities:
+        return self.pms.capabilities
+
+    @property
+    def pms_id(self) -> str:
+        return str(self.work.pms_id)
+
+    def of(self, pms_id: str) -> "Errand":
+        """The same, of the record that was found."""
+        return replace(self, work=replace(self.work, pms_id=pms_id))
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Where a record is; or what happens instead of sending anything; or a word to send it with."""
+
+    pms_id: str | None = None
+    verdict: Verdict | None = None
+    reason: str | None = None
+
+
+def look_up(errand: Errand) -> Found:
+    """Of a create that was perhaps carried out and is still wanted."""
+    work, able = errand.work, errand.able
+    mark = reference(work)
+    if able.find_by_reference:
+        found = _find(errand)
+        return found if found.pms_id or not able.idempotency_key else Found()
+    if able.idempotency_key:
+        return Found()
+    if errand.records.asks(work):
+        return Found(verdict=_ask(mark))
+    return Found(reason=PERHAPS_TWICE.format(mark=mark))
+
+
+def look_up_unwanted(errand: Errand, send: Callable[[Errand], Written]) -> Found:
+    """Of one that was perhaps carried out and is not wanted any more."""
+    work, able = errand.work, errand.able
+    if able.find_by_reference:
+        return _find(errand)
+    if not work.is_in_doubt:
+        return Found()
+    if able.idempotency_key:
+        # Only the answer to its key tells which record it is.
+        errand.require_lease()
+        return Found(send(errand).pms_id)
+    return Found(reason=PERHAPS_LEFT.format(mark=reference(work)))
+
+
+def is_in_doubt(errand: Errand) -> bool:
+    """Whether an addition is, that nothing can look up."""
+    able = errand.able
+    return not able.find_by_reference and not able.idempotency_key and errand.work.is_in_doubt
+
+
+def begin_addition(errand: Errand, text: NoteText) -> Verdict | None:
+    """What happens instead of sending an addition that was perhaps sent before; None to send it."""
+    is_new = errand.records.begin_addition(errand.work, text)
+    if is_new or not errand.records.asks(errand.work):
+        return None
+    return _ask(f"{reference(errand.work)}-v{errand.work.version}")
+
+
+def _find(errand: Errand) -> Found:
+    work, able = errand.work, errand.able
+    kind = record_kind(work, able)
+    pms_id = errand.pms.find_by_reference(kind, work.client, reference(work))
+    if pms_id or not work.is_in_doubt or not able.reference_lag_seconds:
+        return Found(pms_id)
+    left = able.reference_lag_seconds - errand.records.seconds_since_create(work)
+    return Found(verdict=Verdict(Next.UNKNOWN, left, LAGS, True)) if left > 0 else Found()
+
+
+def _ask(mark: str) -> Verdict:
+    return Verdict(Next.SET_ASIDE, reason=ASKED.format(mark=mark), is_in_doubt=True, asks=True)

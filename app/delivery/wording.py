@@ -1,0 +1,88 @@
+"""What an entry says in a PMS, within what that PMS can do. Pure: a try asks it what to send.
+
+A PMS without tasks gets a note that is marked as one; one that removes nothing gets the word
+that it is withdrawn.
+"""
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from ..connectors.base import Capabilities, Kind, Note, NoteText, Task
+from ..models import EntryKind
+from .outbox import Work
+from .texts import addition, fit, withdrawn
+
+CALL_BACK = "Call back"
+
+
+def record_kind(work: Work, able: Capabilities) -> Kind:
+    """What it is in this PMS: one that has no tasks gets notes."""
+    return Kind.TASK if work.kind is EntryKind.TASK and able.tasks else Kind.NOTE
+
+
+def reference(work: Work) -> str:
+    """The reference and key of the record: the entry's, told apart by incarnation."""
+    return work.reference if work.incarnation == 1 else f"{work.reference}-{work.incarnation}"
+
+
+def signature(mark: str) -> str:
+    """The last line of a text."""
+    return f"Ringnote {mark}"
+
+
+def wanted_text(work: Work, able: Capabilities) -> NoteText:
+    """The title and body that should stand."""
+    title, body = work.content["title"], work.content["body"]
+    if work.kind is EntryKind.TASK and not able.tasks:
+        title = title if title.startswith(CALL_BACK) else f"{CALL_BACK}: {title}"
+        title = f"Done: {title}" if work.content.get("is_done") else title
+        body = f"Due {_moment(work.content['due_at']):%Y-%m-%d %H:%M} UTC.\n{body}"
+    return fit(
+        NoteText(title, f"{body}\n{signature(reference(work))}"), able.max_title, able.max_body
+    )
+
+
+def withdrawn_text(work: Work, able: Capabilities) -> NoteText:
+    """The title and body that should stand where the record cannot be removed."""
+    text = withdrawn(wanted_text(work, able).title, signature(reference(work)))
+    return fit(text, able.max_title, able.max_body)
+
+
+def note_of(work: Work, text: NoteText) -> Note:
+    """The note that says `text`."""
+    return Note(
+        client_id=work.client,
+        title=text.title,
+        body=text.body,
+        occurred_at=_moment(work.content["occurred_at"]),
+        reference=reference(work),
+        is_transcript=work.kind is EntryKind.TRANSCRIPT,
+    )
+
+
+def addition_of(work: Work, text: NoteText, able: Capabilities) -> Note:
+    """The note that follows one which cannot be amended, under a reference of this version."""
+    mark = f"{reference(work)}-v{work.version}"
+    head = text.body.rpartition("\n")[0]
+    whole = addition(
+        replace(text, body=f"{head}\n{signature(mark)}"), _moment(work.content["occurred_at"])
+    )
+    return replace(note_of(work, fit(whole, able.max_title, able.max_body)), reference=mark)
+
+
+def task_of(work: Work, text: NoteText) -> Task:
+    """The task that says `text`."""
+    return Task(
+        client_id=work.client,
+        title=text.title,
+        body=text.body,
+        due_at=_moment(work.content["due_at"]),
+        reference=reference(work),
+        assignee=work.content.get("assignee", ""),
+        is_done=bool(work.content.get("is_done")),
+    )
+
+
+def _moment(stamp: Any) -> datetime:
+    return datetime.fromisoformat(stamp)
