@@ -6,8 +6,6 @@ What a person typed is read here, and every fault of it is told at once.
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
-from difflib import get_close_matches
-from zoneinfo import available_timezones
 
 import phonenumbers
 import sqlalchemy as sa
@@ -16,10 +14,10 @@ from sqlalchemy.orm import Session
 from ..errors import InputError
 from ..models import Clinic, Policy
 from ..telephony.parse import read_tenant
+from .hours import find_timezone_fault
 from .rules import DEFAULT_RULES
 
 LONGEST = 200
-NO_PLACES = {"Factory", "localtime", "posixrules"}
 WRONG_REGIONS = {"UK": "GB", "EN": "GB", "USA": "US"}
 """What people write for a country whose ISO code is another."""
 
@@ -90,8 +88,8 @@ def _faults_of_words(fields: ClinicFields) -> Iterator[str]:
         or len(fields.container_id) > 64
     ):
         yield "The container is the phone system's containerId, commonly 6 digits."
-    if fields.timezone not in available_timezones() - NO_PLACES:
-        yield f"{fields.timezone!r} is no time zone; {_suggest_timezone(fields.timezone)}"
+    if fault := find_timezone_fault(fields.timezone):
+        yield fault
     if fields.region not in phonenumbers.SUPPORTED_REGIONS:
         meant = WRONG_REGIONS.get(fields.region)
         hint = f"did you mean {meant}?" if meant else "write two letters, such as US, CA or GB."
@@ -114,14 +112,3 @@ def _faults_of_others(session: Session, fields: ClinicFields, own_id: int | None
             f"Container {fields.container_id} with {tenant} is clinic {other.name!r} already"
             f" (id {other.id})."
         )
-
-
-def _suggest_timezone(wrong: str) -> str:
-    """What to write instead: zones are known by their name in any case, or by their city."""
-    names: dict[str, str] = {}
-    for zone in sorted(available_timezones() - NO_PLACES):
-        names.setdefault(zone.rpartition("/")[2].lower(), zone)
-        names[zone.lower()] = zone
-    close = get_close_matches(wrong.replace(" ", "_").lower(), names, n=3, cutoff=0.7)
-    meant = list(dict.fromkeys(names[each] for each in close))
-    return f"did you mean {' or '.join(meant)}?" if meant else "write one such as America/New_York."

@@ -8,13 +8,15 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from difflib import get_close_matches
 from itertools import pairwise
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 DAY = 24 * 60
 LOOK_AHEAD = 400
 """Days in which a clinic opens at least once, or never."""
 SPAN = re.compile(r"(\d{1,2}):(\d\d)\s*(?:-|–|to)\s*(\d{1,2}):(\d\d)")
+NO_PLACES = {"Factory", "localtime", "posixrules"}
 YEARLY = re.compile(r"(\d\d)-(\d\d)")
 
 
@@ -146,3 +148,21 @@ def overlapping(week: Mapping[str, tuple[Span, ...]]) -> Iterator[tuple[str, str
     for (_, ends, name), (begins, _, other) in pairwise(placed):
         if begins < ends:
             yield name, other
+
+
+def find_timezone_fault(name: str) -> str | None:
+    """What is wrong with the name of a time zone, with what may be meant; None if there is one."""
+    if name in available_timezones() - NO_PLACES:
+        return None
+    return f"{name!r} is no time zone; {_suggest_timezone(name)}"
+
+
+def _suggest_timezone(wrong: str) -> str:
+    """What to write instead: zones are known by their name in any case, or by their city."""
+    names: dict[str, str] = {}
+    for zone in sorted(available_timezones() - NO_PLACES):
+        names.setdefault(zone.rpartition("/")[2].lower(), zone)
+        names[zone.lower()] = zone
+    close = get_close_matches(wrong.replace(" ", "_").lower(), names, n=3, cutoff=0.7)
+    meant = list(dict.fromkeys(names[each] for each in close))
+    return f"did you mean {' or '.join(meant)}?" if meant else "write one such as America/New_York."

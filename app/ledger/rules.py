@@ -49,13 +49,16 @@ Assignees = Annotated[list[Short], BeforeValidator(_listed)]
 
 
 class Section(BaseModel):
-    """What all parts of a policy share: nothing unknown, nothing of another type."""
+    """What all parts of a policy share: nothing unknown, nothing of another type.
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    What stands below each field is its comment in the file that people edit.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True, use_attribute_docstrings=True)
 
 
 class Notes(Section):
-    """Which calls become a note."""
+    """Which calls become a note on the client's record."""
 
     inbound: list[InboundOutcome] = [
         "answered",
@@ -64,60 +67,76 @@ class Notes(Section):
         "missed",
         "unknown",
     ]
+    """Incoming calls that ended so. "unknown": the phone system never reported the end."""
     outbound: bool = True
+    """Whether calls that the clinic places become notes."""
     hours: When = "always"
+    """Only calls that came while the clinic was open, or closed, by [hours]."""
 
 
 class Callbacks(Section):
     """Which calls ask for a callback, and what its task says: for whom, how urgent, due when."""
 
     outcomes: list[InboundOutcome] = ["missed", "voicemail", "answered_then_voicemail"]
+    """Incoming calls that ended so ask for one. However often a caller tries, it is one task."""
     voicemail_is_missed: bool = False
-    """Then a call that nobody answered and that reached voicemail counts as a missed one."""
+    """true counts a call that nobody answered and that reached voicemail as a missed call."""
     hours: When = "always"
+    """Only calls that came while the clinic was open, or closed, by [hours]."""
     due_minutes: int = Field(default=60, ge=1, le=MONTH)
-    """Open minutes after the first call."""
+    """The task is due so many minutes after the call; only minutes within [hours] count."""
     again_minutes: int = Field(default=120, ge=1, le=MONTH)
-    """Open minutes after somebody dialled or texted them without an answer."""
+    """And so many after somebody tried to reach them without an answer."""
     assignee: Assignees = []
+    """Whose task it is: the first of these that is somebody. "last_answered" is who last
+    answered this client, by [people]; "role:NAME" is one of [roles]; all else is the PMS's own id
+    or name of a user."""
     priority: Priority = "normal"
+    """How urgent the task is."""
     raise_after: int = Field(default=3, ge=0, le=100)
-    """From so many calls on the priority is one step higher; 0: never."""
+    """From so many calls of one caller on it is one step more urgent. 0: never."""
     closes_when_reached: bool = True
-    """A later answered call with the caller closes it; else a person does."""
+    """Whether a later call with them that was answered closes the task; else a person does."""
 
 
 class Transcripts(Section):
-    """Whether texts become transcripts, and how they are cut."""
+    """Whether conversations by text become transcripts, and how they are cut."""
 
     enabled: bool = True
+    """Whether they are written at all."""
     window: Literal["day", "gap", "message"] = "day"
+    """One transcript for each day of the clinic, for each conversation up to a quiet gap, or for
+    each message."""
     gap_minutes: int = Field(default=60, ge=1, le=60 * 24 * 7)
+    """How long it must have been quiet, for window = "gap"."""
     repeat_seconds: int = Field(default=10, ge=0, le=600)
-    """An identical text within this time counts once."""
+    """An identical text that comes again within this time counts once."""
 
 
 class Strangers(Section):
-    """What becomes of what is owed to a number that no client has."""
+    """What is written for numbers that no client has: "wait" until somebody says whose it is,
+    "leave" it, or write it to the one client of `record`."""
 
     notes: Stranger = "wait"
     callbacks: Stranger = "wait"
     transcripts: Stranger = "wait"
     record: str = Field(default="", max_length=LONGEST)
-    """The PMS's id of the client that stands for all strangers."""
+    """The PMS's id of a client that stands for all strangers."""
 
 
 class Ignore(Section):
-    """Of what nothing is ever written."""
+    """Nothing is ever written of these."""
 
     numbers: list[Short] = []
+    """Other people's numbers, such as a supplier's."""
     lines: list[Short] = []
-    """A line's number or name."""
+    """Lines of the clinic's own, such as the fax: their numbers or names."""
     extensions: list[Extension] = []
+    """Calls in which these extensions alone took part."""
 
 
 class Fits(Section):
-    """To which calls a case applies: those that fit all that it names. Empty means any."""
+    """To which calls the case applies: to those that fit all that is named here."""
 
     directions: list[Literal["inbound", "outbound"]] = []
     outcomes: list[Literal[InboundOutcome, "placed"]] = []
@@ -145,17 +164,18 @@ class Holiday(Section):
 
     date: Day
     until: Day | None = None
-    """The last day, where it is more than one."""
     name: str = Field(default="", max_length=LONGEST)
     open: list[Span] = []
 
 
 class Hours(Section):
-    """When the clinic is open."""
+    """When the clinic is open, by its own clock. Hours that end before they begin go on into the
+    next day: "20:00-06:00"."""
 
     always_open: bool = False
+    """true makes every minute of every day count."""
     timezone: str = ""
-    """Where it is not the clinic's own."""
+    """Such as "America/New_York", where it is not the clinic's own."""
     monday: list[Span] = ["08:00-18:00"]
     tuesday: list[Span] = ["08:00-18:00"]
     wednesday: list[Span] = ["08:00-18:00"]
@@ -167,19 +187,21 @@ class Hours(Section):
 
 
 class EntryWords(Section):
-    """Jinja templates of one kind of entry; '' stands for Ringnote's own words."""
+    """Jinja templates; "" stands for Ringnote's own words."""
 
     title: str = Field(default="", max_length=500)
     body: str = Field(default="", max_length=8000)
 
 
 class Words(Section):
-    """How entries are worded."""
+    """How entries are worded. Templates of your own: see docs/policy.md."""
 
     language: str = Field(default="en", pattern=r"^[a-z]{2,3}([_-][A-Za-z]{2,4})?$")
+    """The language of Ringnote's own words."""
     clock: Literal["region", "12", "24"] = "region"
+    """2:30 pm or 14:30; "region" is as people of the clinic's region write it."""
     footer: bool = True
-    """Whether what is approximate is said below each text."""
+    """Whether it is said below each text what of it is approximate."""
     call: EntryWords = EntryWords()
     callback: EntryWords = EntryWords()
     transcript: EntryWords = EntryWords()
@@ -189,7 +211,7 @@ class Rules(Section):
     """One version of a clinic's policy."""
 
     watch_only: bool = False
-    """Everything is decided and shown, and nothing is written to the PMS."""
+    """true decides and shows everything, and writes nothing to the PMS."""
     notes: Notes = Notes()
     callbacks: Callbacks = Callbacks()
     transcripts: Transcripts = Transcripts()
@@ -198,9 +220,9 @@ class Rules(Section):
     ignore: Ignore = Ignore()
     hours: Hours = Hours()
     people: dict[Extension, Short] = {}
-    """Whose extension it is: the PMS's own id or name of a user."""
+    """Whose extension it is, by the PMS's own id or name of a user."""
     roles: dict[Short, Short] = {}
-    """Who does it: the PMS's own id or name of a user or group."""
+    """Who does what, by the PMS's own id or name of a user or group."""
     cases: list[Case] = []
     words: Words = Words()
 
