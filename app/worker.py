@@ -110,7 +110,15 @@ class Worker:
         runtime = self._runtime
         finisher = Finisher(runtime.db, self._leases, self.wake)
         tools = Tools(runtime.clock, self._leases.is_held, Records(runtime.db))
-        hands = Hands(self._threads, self._accounts, self._leases, finisher, tools, self.wake)
+        hands = Hands(
+            self._threads,
+            self._accounts,
+            self._leases,
+            finisher,
+            tools,
+            self.wake,
+            runtime.settings.public_url,
+        )
         place = Workplace(runtime, self._accounts, stop.is_set)
         with (
             self._leases.kept(),

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from ringnote.ledger.compose import call_title
 from ringnote.ledger.episodes import fold_episodes, read_call
 from ringnote.ledger.policy import decide_call
 from ringnote.ledger.rules import Rules
+from ringnote.ledger.views import call_title
 from ringnote.numbers import NumberKind, read_number
 from ringnote.sandbox.people import OWN_LINE
 from ringnote.telephony.calls import fold_call

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from ..db import Database, UtcDateTime
-from ..models import Base, Connection, ConnectionState, Entry, OutboxRow, Pace
+from ..models import Base, Clinic, Connection, ConnectionState, Entry, OutboxRow, Pace
 
 LEASE_SECONDS = 10.0
 """How long a row is out of sight; the worker that holds it renews in time, a dead one cannot."""
@@ -24,6 +24,7 @@ IN_FLIGHT_IN_TROUBLE = 1
 TABLES = Base.metadata.tables
 OUTBOX_TABLE = TABLES[OutboxRow.__tablename__]
 PACE_TABLE = TABLES[Pace.__tablename__]
+CLINIC = TABLES[Clinic.__tablename__].c
 CONNECTION_TABLE = TABLES[Connection.__tablename__]
 ENTRY = TABLES[Entry.__tablename__].c
 OUTBOX, PACE, CONNECTION = OUTBOX_TABLE.c, PACE_TABLE.c, CONNECTION_TABLE.c
@@ -96,6 +97,7 @@ def eligible(tells_time: bool) -> sa.Select[tuple[int]]:
             CONNECTION.state == ConnectionState.ACTIVE,
             CONNECTION.ended_at.is_(None),
             CONNECTION.is_watch_only.is_(False),
+            ~sa.exists().where(CLINIC.id == CONNECTION.clinic_id, CLINIC.is_watch_only),
             CONNECTION.id.not_in(sa.bindparam("besides", expanding=True)),
             sa.or_(PACE.blocked_until.is_(None), PACE.blocked_until <= now),
             first_due <= now,

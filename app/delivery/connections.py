@@ -174,6 +174,12 @@ def resume_connection(session: Session, db: Database, connection_id: int) -> int
     return len(rows.all())
 
 
+def follow_policy(session: Session, db: Database, clinic_id: int) -> None:
+    """Have all that is owed written, or only watched, as the policy now says. No commit."""
+    if connection := find_connection(session, clinic_id):
+        enqueue_all_due(session, db, connection)
+
+
 def find_connection(session: Session, clinic_id: int) -> Connection | None:
     """The clinic's connection that is in use, paused or not."""
     return find_connection_in_use(session, clinic_id)

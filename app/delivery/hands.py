@@ -12,6 +12,7 @@ from .deliver import Tools, deliver
 from .finisher import Finisher
 from .leases import Leases
 from .outbox import Work
+from .wording import with_story
 
 SLOW_SECONDS = 1.0
 """A try that has lasted longer is slow: another thread takes its place, and its connection is given
@@ -26,7 +27,8 @@ log = get_logger(__name__)
 class Hands:
     """Delivers claimed work, at most `threads` entries at once that are not slow.
 
-    `when_free` is called from a thread whenever a try has ended.
+    `when_free` is called from a thread whenever a try has ended; below `public_url` the console
+    tells the stories that entries lead to.
     """
 
     def __init__(
@@ -37,6 +39,7 @@ class Hands:
         finisher: Finisher,
         tools: Tools,
         when_free: Callable[[], None],
+        public_url: str = "",
     ) -> None:
         self._threads = threads
         self._accounts = accounts
@@ -44,6 +47,7 @@ class Hands:
         self._finisher = finisher
         self._tools = tools
         self._when_free = when_free
+        self._public_url = public_url
         self._lock = threading.Lock()
         self._begun: dict[str, tuple[int, float]] = {}
         """By lease: the connection that is spoken to, and since when (monotonic seconds)."""
@@ -107,7 +111,8 @@ class Hands:
         connector = self._accounts.connector(work.connection_id)
         if connector is None:
             return False
-        result = deliver(work, connector, self._tools)
+        told = with_story(work, self._public_url)
+        result = deliver(told, connector, self._tools)
         # Before it is counted as ended, so that the loop never sees it nowhere.
         self._finisher.put((work, result))
         return True

@@ -60,13 +60,17 @@ def withdrawn(title: str, signature: str) -> NoteText:
     return NoteText(f"Withdrawn: {title}", f"{WITHDRAWN}\n{signature}")
 
 
-def fit(text: NoteText, max_title: int | None, max_body: int | None) -> NoteText:
-    """The text within a PMS's limits (characters). A body keeps its last line, the reference."""
+def fit(
+    text: NoteText, max_title: int | None, max_body: int | None, kept_lines: int = 1
+) -> NoteText:
+    """The text within a PMS's limits (characters). A body keeps its last `kept_lines`: the
+    reference, and before it the link to its story."""
     title, body = text.title, text.body
     if max_title is not None and len(title) > max_title:
         title = cut(title, max_title - len(MORE)).rstrip() + MORE
     if max_body is not None and len(body) > max_body:
-        head, _, last = body.rpartition("\n")
+        lines = body.split("\n")
+        head, last = "\n".join(lines[:-kept_lines]), "\n".join(lines[-kept_lines:])
         body = cut(head, max(0, max_body - len(CUT) - len(last))).rstrip() + CUT + last
     return NoteText(title, body)
 

@@ -31,6 +31,16 @@ def signature(mark: str) -> str:
     return f"Ringnote {mark}"
 
 
+def with_story(work: Work, public_url: str) -> Work:
+    """The work with a last line (its content's `tail`) that leads to its story in the console;
+    without one where the console has no address."""
+    story = work.content.get("story")
+    if not story or not public_url:
+        return work
+    tail = f"{story['label']}: {public_url}/{story['path']}"
+    return replace(work, content={**work.content, "tail": tail})
+
+
 def wanted_text(work: Work, able: Capabilities) -> NoteText:
     """The title and body that should stand."""
     title, body = work.content["title"], work.content["body"]
@@ -38,9 +48,10 @@ def wanted_text(work: Work, able: Capabilities) -> NoteText:
         title = title if title.startswith(CALL_BACK) else f"{CALL_BACK}: {title}"
         title = f"Done: {title}" if work.content.get("is_done") else title
         body = f"Due {_moment(work.content['due_at']):%Y-%m-%d %H:%M} UTC.\n{body}"
-    return fit(
-        NoteText(title, f"{body}\n{signature(reference(work))}"), able.max_title, able.max_body
-    )
+    tail = work.content.get("tail")
+    ending = [*([tail] if tail else []), signature(reference(work))]
+    whole = NoteText(title, "\n".join([body, *ending]))
+    return fit(whole, able.max_title, able.max_body, len(ending))
 
 
 def withdrawn_text(work: Work, able: Capabilities) -> NoteText:

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from ..db import Database
 from ..models import Callback, CallbackMember, CallbackState, Clinic, EntryKind
 from .callers import Cause, Reach, hold_callers
-from .compose import Voice, compose_callback
+from .compose import compose_callback, voice_of
 from .episodes import Episode, Happening, Kind, Subject, fold_episodes, in_words
 from .happenings import Callers, Known, read_known
 from .policy import stranger_record, task_terms
@@ -206,8 +206,8 @@ def _task(session: Session, clinic: Clinic, episode: Episode, known: Known) -> D
         clinic.timezone,
         is_again=episode.was_tried,
     )
-    voice = Voice(clinic.timezone, clinic.region)
-    content = compose_callback(episode, known.summaries, terms, voice)
+    voice = voice_of(rules, clinic.timezone, clinic.region)
+    content = compose_callback(episode, known.summaries, known.keys[last], terms, voice, rules)
     if episode.closing and episode.closing.by == IN_THE_PMS:
         # It is left as the PMS's users have it.
         content["is_closed_there"] = True

@@ -32,12 +32,13 @@ class Callers:
 @dataclass(frozen=True, slots=True)
 class Known:
     """All that happened with some callers; by call id the calls' summaries, the versions of the
-    policy they are pinned to and the kinds of their matches."""
+    policy they are pinned to, the kinds of their matches and their callUuids."""
 
     happenings: Sequence[Happening]
     summaries: dict[int, CallSummary]
     policies: dict[int, int | None]
     kinds: dict[int, str]
+    keys: dict[int, str]
 
 
 def read_known(session: Session, callers: Callers) -> Known:
@@ -46,6 +47,7 @@ def read_known(session: Session, callers: Callers) -> Known:
     summaries: dict[int, CallSummary] = {}
     policies: dict[int, int | None] = {}
     kinds: dict[int, str] = {}
+    keys: dict[int, str] = {}
 
     @cache
     def rules_of(version: int | None) -> Rules:
@@ -53,7 +55,7 @@ def read_known(session: Session, callers: Callers) -> Known:
 
     for call, match in _calls(session, callers):
         summary = summaries[call.id] = summary_from_json(call.summary)
-        policies[call.id] = call.policy_version
+        policies[call.id], keys[call.id] = call.policy_version, call.call_uuid
         rules = rules_of(call.policy_version)
         kind = kinds[call.id] = known_kind(session, match) if match else ""
         rule = match.rule if match else ""
@@ -67,7 +69,7 @@ def read_known(session: Session, callers: Callers) -> Known:
         happenings += [happening] if happening else []
     happenings += _texts(session, callers)
     happenings += _decisions(session, callers)
-    return Known(happenings, summaries, policies, kinds)
+    return Known(happenings, summaries, policies, kinds, keys)
 
 
 def _client(match: Match | None) -> str:

@@ -27,7 +27,6 @@ from ..models import (
     Transcript,
 )
 from ..telephony.summaries import CallSummary, summary_from_json
-from .compose import call_title
 from .days import within
 from .entries import Told, tell_clinic, tell_entry
 from .rows import (
@@ -40,6 +39,7 @@ from .rows import (
     with_entry,
 )
 from .standing import dispose
+from .views import call_title
 
 SHOWN = {"waiting": EntryState.WAITING, "set_aside": EntryState.SET_ASIDE}
 

@@ -147,8 +147,8 @@ def _strangers(rules: Rules) -> set[str]:
 
 def _of_case(rules: Rules, number: int, case: Case) -> Iterator[Fault]:
     place: Place = ("cases", number)
-    said = case.model_dump(exclude={"name", "when"}, exclude_none=True)
-    if not said:
+    changes = case.model_dump(exclude={"name", "when"}, exclude_none=True)
+    if not changes:
         yield Fault(place, "changes nothing: it says neither note, callback nor a task's terms")
     before = [each.name for each in rules.cases[:number] if each.when == Fits()]
     if before:

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from ..db import Database
-from ..models import Connection, Doubt, Entry, EntryKind, EntryState, OutboxRow
+from ..models import Clinic, Connection, Doubt, Entry, EntryKind, EntryState, OutboxRow
 
 REFERENCE_WORDS = "abcdefghijkmnpqrstuvwxyz23456789"
 NO_CONNECTION = "no PMS is connected yet"
@@ -82,7 +82,7 @@ def place(
         entry.state, entry.reason = EntryState.WAITING, None
     elif connection is None:
         entry.state, entry.reason = EntryState.DUE, NO_CONNECTION
-    elif connection.is_watch_only:
+    elif connection.is_watch_only or session.get_one(Clinic, entry.clinic_id).is_watch_only:
         entry.state, entry.reason = EntryState.DUE, WATCH_ONLY
     elif connection.since and datetime.fromisoformat(entry.content["occurred_at"]) < (
         connection.since

@@ -21,7 +21,7 @@ from ..telephony.facts import Correction, Fact
 from ..telephony.summaries import CallSummary, summary_from_json, summary_to_json
 from .callbacks import settle_callbacks
 from .callers import Cause
-from .compose import Voice, compose_call
+from .compose import compose_call, voice_of
 from .corrections import read_corrections
 from .legs import become_leg, call_legs, read_leg_facts
 from .party import party_of_call
@@ -111,7 +111,8 @@ def _write(
     wants = decide_call(rules, summary, kind, rule, clinic.timezone)
     call.filtered_by = wants.filtered_by
     clients = written_to(match) or [stranger_record(rules, "notes", kind)]
-    content = compose_call(summary, Voice(clinic.timezone, clinic.region))
+    voice = voice_of(rules, clinic.timezone, clinic.region)
+    content = compose_call(summary, call.call_uuid, voice, rules)
     notes = [Desired(EntryKind.NOTE, client, content) for client in clients if wants.note]
     reconcile(session, runtime.db, clinic.id, ("call", call.id), notes, now)
     client = match.client if match else ""

@@ -13,7 +13,7 @@ from ..runtime import Runtime
 from ..telephony.conversations import Window, fold_windows
 from .callbacks import settle_callbacks
 from .callers import Cause
-from .compose import Voice, compose_transcript
+from .compose import compose_transcript, voice_of
 from .party import party_of_window
 from .policy import decide_texts, stranger_record
 from .reconcile import Desired, reconcile
@@ -46,7 +46,7 @@ def settle_conversation(
         transcript, has_changed = _store(session, conversation, window, now)
         if not transcript.frozen_at:
             transcript.policy_version = transcript.policy_version or version
-            _write(session, runtime, clinic, transcript, window, conversation.timezone, rules, now)
+            _write(session, runtime, clinic, conversation, transcript, window, rules, now)
             if window.number_kind is NumberKind.PHONE:
                 _call_back(session, runtime.db, clinic, transcript, window, has_changed, now)
     return None
@@ -56,9 +56,9 @@ def _write(
     session: Session,
     runtime: Runtime,
     clinic: Clinic,
+    conversation: Conversation,
     transcript: Transcript,
     window: Window,
-    zone: str,
     rules: Rules,
     now: datetime,
 ) -> None:
@@ -73,7 +73,8 @@ def _write(
     clients = written_to(match) or [stranger_record(rules, "transcripts", kind)]
     desired = []
     if filtered is None:
-        content = compose_transcript(window, Voice(zone, clinic.region))
+        voice = voice_of(rules, conversation.timezone, clinic.region)
+        content = compose_transcript(window, conversation.conversation_key, voice, rules)
         desired = [Desired(EntryKind.TRANSCRIPT, client, content) for client in clients]
     reconcile(session, runtime.db, clinic.id, subject, desired, now)
 

@@ -20,6 +20,8 @@ class Clinic(Base):
     tenant_id: Mapped[str] = mapped_column(default="")
     timezone: Mapped[str]
     region: Mapped[str] = mapped_column(default="US")
+    is_watch_only: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
+    """Whether its policy in force decides everything and writes nothing."""
     created_at: Mapped[datetime]
 
 

@@ -20,7 +20,10 @@ from invented import (
     restamp,
     shrink,
 )
-from ringnote.ledger.compose import Voice, call_title, compose_call, compose_transcript
+from ringnote.ledger.compose import compose_call, compose_transcript
+from ringnote.ledger.rules import Rules
+from ringnote.ledger.views import call_title
+from ringnote.ledger.wording import Voice
 from ringnote.telephony.calls import fold_call, settles_at, split_reused
 from ringnote.telephony.conversations import fold_windows
 from ringnote.telephony.facts import EventType, Fact
@@ -35,6 +38,7 @@ from ringnote.telephony.summaries import (
 HISTORIES = int(os.environ.get("RINGNOTE_HISTORIES", "20000"))
 BATCHES = 20
 VOICE = Voice("America/New_York", "US")
+RULES = Rules()
 ANSWERED = {Outcome.ANSWERED, Outcome.ANSWERED_THEN_VOICEMAIL}
 
 Fault = str | None
@@ -92,7 +96,7 @@ def judge_call(dice: random.Random, facts: Sequence[Fact]) -> Fault:
         return "it lasted less than nothing"
     if summary.number and summary.number in GROUNDS.lines and not summary.filtered_by:
         return "the clinic's own line is taken for a client"
-    compose_call(summary, VOICE)
+    compose_call(summary, "call-1", VOICE, RULES)
     return None
 
 
@@ -120,7 +124,7 @@ def judge_texts(dice: random.Random, facts: Sequence[Fact]) -> Fault:
     if sorted(ids) != sorted(fact.event_id for fact in facts):
         return "a text is in no window, or in two"
     for window in windows:
-        compose_transcript(window, VOICE)
+        compose_transcript(window, "c-1", VOICE, RULES)
         if not all(window.starts_at <= each.at < window.ends_at for each in window.messages):
             return "a text is outside its window"
     return None

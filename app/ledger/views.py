@@ -1,0 +1,215 @@
+"""What the templates of entries are given: calls, callbacks and transcripts in words. Pure.
+
+`words_checks` says of each variable what it means. Titles hold no time, duration or count.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..telephony.conversations import Window
+from ..telephony.summaries import CallSummary, Direction, Outcome
+from .episodes import Episode, Happening, Kind, in_words
+from .policy import TaskTerms, counted_as
+from .rules import Rules
+from .wording import Voice, tell_how_far, tell_outcome, tell_way
+
+View = dict[str, Any]
+"""Variables by name."""
+SHOWN_CALLS = 10
+"""The latest calls of a callback that its task tells of one by one, and of what was done since."""
+QUOTED = 200
+"""Characters of a text that a task quotes."""
+UNANSWERED = (Outcome.MISSED, Outcome.VOICEMAIL, Outcome.ANSWERED_THEN_VOICEMAIL)
+"""Of these somebody should hear first, before the times."""
+PLAIN = Voice("UTC", "US")
+"""Titles hold no times, so that any voice says them."""
+
+
+def call_title(summary: CallSummary, voice: Voice = PLAIN) -> str:
+    """What a call is called: stable whatever the order and time of its events."""
+    if summary.direction is Direction.OUTBOUND:
+        by = _placed_by(summary, voice)
+        return voice.say("Call placed by {people}", people=by) if by else voice.say("Call placed")
+    if summary.outcome is Outcome.ANSWERED:
+        by = voice.people(summary.answered_by)
+        if by:
+            return voice.say("Incoming call answered by {people}", people=by)
+        return voice.say("Incoming call answered")
+    if summary.outcome is Outcome.ANSWERED_THEN_VOICEMAIL:
+        return voice.say("Incoming call answered, then reached voicemail")
+    if summary.outcome is Outcome.VOICEMAIL:
+        return voice.say("Incoming call reached voicemail")
+    if summary.outcome is Outcome.MISSED:
+        return voice.say("Missed call")
+    return voice.say("Incoming call, end not reported")
+
+
+def view_call(summary: CallSummary, voice: Voice) -> View:
+    """What a call's templates are given, in words; '' for what is not known."""
+    outbound = summary.direction is Direction.OUTBOUND
+    return {
+        **_party(summary, voice),
+        "title": call_title(summary, voice),
+        "direction": summary.direction.value,
+        "outcome": summary.outcome.value,
+        "answered_by": voice.people(summary.answered_by),
+        "placed_by": _placed_by(summary, voice) if outbound else "",
+        "queue": voice.listed(summary.queues),
+        "ring_group": voice.listed(summary.ring_groups),
+        "when": voice.moment(summary.started_at),
+        "time": voice.time(summary.started_at),
+        "waited": _about(summary.waited_seconds, voice),
+        "talked": _about(summary.talked_seconds, voice),
+        "how_far": "" if outbound or summary.answered_by else tell_how_far(summary, voice),
+        "way": " ".join(tell_way(summary, voice)),
+        "is_unanswered": summary.outcome in UNANSWERED,
+        "outcome_told": tell_outcome(summary, voice),
+        "missing": "; ".join(summary.missing),
+        "corrected_by": summary.corrected_by or "",
+    }
+
+
+def view_callback(
+    episode: Episode,
+    summaries: Mapping[int, CallSummary],
+    terms: TaskTerms,
+    voice: Voice,
+    rules: Rules,
+) -> View:
+    """What a callback's templates are given, in words; '' for what is not known.
+
+    `summaries` are those of its calls, by id.
+    """
+    calls = [summaries[ask.subject[1]] for ask in episode.asks]
+    missed = sum(counted_as(rules, call) is Outcome.MISSED for call in calls)
+    party = _party(calls[-1], voice)
+    whom = f"{party['number']} ({party['caller']})" if party["caller"] else party["number"]
+    urgencies = {"high": voice.say("High priority."), "urgent": voice.say("Urgent.")}
+    since = [each for each in episode.members if each.kind is not Kind.ASKED]
+    return {
+        **party,
+        "title": voice.say("Call back: missed call")
+        if missed == len(calls)
+        else voice.say("Call back: voicemail"),
+        "please": voice.say("Please call {whom} back.", whom=whom),
+        "done": _done(episode, voice),
+        "count": str(len(calls)),
+        "missed": str(missed),
+        "voicemails": str(len(calls) - missed),
+        "tally": _tally(calls, missed, voice),
+        "last_when": voice.moment(calls[-1].started_at),
+        "due": voice.moment(terms.due_at),
+        "priority": terms.priority,
+        "urgency": urgencies.get(terms.priority, ""),
+        "calls": [_asked(call, voice) for call in calls[-SHOWN_CALLS:]],
+        "since": [
+            {"when": voice.moment(each.at), "what": _what(each, voice)}
+            for each in since
+            if each != episode.closing
+        ][-SHOWN_CALLS:],
+    }
+
+
+def view_transcript(window: Window, voice: Voice) -> View:
+    """What a transcript's templates are given, in words."""
+    return {
+        "number": voice.number(window.number, window.number_raw),
+        "line": voice.number(window.line, window.line) if window.line else "",
+        "title": voice.say("Text conversation"),
+        "day": voice.day(window.local_day),
+        "messages": [
+            {
+                "time": voice.time(message.at),
+                "sender": voice.say("Client") if message.is_inbound else voice.say("Clinic"),
+                "text": message.text,
+                "is_attachment": message.is_attachment,
+            }
+            for message in window.messages
+        ],
+    }
+
+
+def _party(summary: CallSummary, voice: Voice) -> dict[str, str]:
+    outbound = summary.direction is Direction.OUTBOUND
+    line = voice.number(summary.line, summary.line) if summary.line else ""
+    return {
+        "number": voice.number(summary.number, summary.number_raw),
+        "caller": "" if outbound else summary.caller_name,
+        "line": ", ".join(part for part in (summary.line_name, line) if part),
+    }
+
+
+def _placed_by(summary: CallSummary, voice: Voice) -> str:
+    dialled = [leg for leg in summary.legs if not leg.has_answered] or list(summary.legs)
+    return voice.people(dialled)
+
+
+def _about(seconds: int | None, voice: Voice) -> str:
+    return voice.about(seconds) if seconds else ""
+
+
+def _tally(calls: Sequence[CallSummary], missed: int, voice: Voice) -> str:
+    mailed = len(calls) - missed
+    parts = [voice.say_many("{count} missed call", "{count} missed calls", missed)] * bool(missed)
+    parts += [
+        voice.say_many(
+            "{count} call that reached voicemail", "{count} calls that reached voicemail", mailed
+        )
+    ] * bool(mailed)
+    when = voice.moment(calls[-1].started_at)
+    return voice.say("{calls}, the last {when}.", calls=voice.listed(parts), when=when)
+
+
+def _asked(call: CallSummary, voice: Voice) -> dict[str, str]:
+    far = tell_how_far(call, voice)
+    what = {
+        Outcome.MISSED: voice.say("missed, {how_far}", how_far=far),
+        Outcome.VOICEMAIL: voice.say("reached voicemail, {how_far}", how_far=far),
+        Outcome.ANSWERED_THEN_VOICEMAIL: voice.say("answered, then reached voicemail"),
+    }.get(call.outcome, call_title(call, voice))
+    return {
+        "when": voice.moment(call.started_at),
+        "what": what,
+        "waited": _about(call.waited_seconds, voice),
+    }
+
+
+def _done(episode: Episode, voice: Voice) -> str:
+    if episode.closing is None:
+        return ""
+    when, how = voice.moment(episode.closing.at), _how(episode.closing, voice)
+    return voice.say("Done {when}: {how}.", when=when, how=how)
+
+
+def _what(happening: Happening, voice: Voice) -> str:
+    """What was done about a callback, or came of it."""
+    by, quoted = happening.by, _shortened(happening.text)
+    match happening.kind:
+        case Kind.DIALLED if by:
+            said = "called by {who}; whether it was answered is not reported"
+            return voice.say(said, who=by)
+        case Kind.DIALLED:
+            return voice.say("called; whether it was answered is not reported")
+        case Kind.TEXT_OUT:
+            return voice.say("the clinic texted: {text}", text=quoted)
+        case Kind.TEXT_IN:
+            return voice.say("they texted: {text}", text=quoted)
+        case Kind.CLOSED:
+            return voice.say("closed by {who}", who=in_words(happening))
+        case Kind.REOPENED:
+            return voice.say("reopened by {who}", who=in_words(happening))
+        case _:
+            return _how(happening, voice)
+
+
+def _how(closing: Happening, voice: Voice) -> str:
+    if closing.kind is not Kind.ANSWERED:
+        return in_words(closing)
+    if closing.by:
+        return voice.say("a call with them was answered by {who}", who=closing.by)
+    return voice.say("a call with them was answered")
+
+
+def _shortened(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= QUOTED else f"{line[: QUOTED - 1]}…"
