@@ -1,5 +1,6 @@
 """Settling one conversation: its windows, their matches and their transcripts."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,7 +11,7 @@ from ..db import Database
 from ..models import Clinic, Conversation, EntryKind, Match, SubjectKind, Transcript
 from ..numbers import NumberKind
 from ..runtime import Runtime
-from ..telephony.conversations import Window, fold_windows
+from ..telephony.conversations import Cut, Kept, Window, fold_windows
 from .callbacks import settle_callbacks
 from .callers import Cause
 from .compose import compose_transcript, voice_of
@@ -42,8 +43,11 @@ def settle_conversation(
     grounds = read_grounds(session, clinic)
     version, rules = get_rules(session, clinic.id, None)
     repeats = timedelta(seconds=rules.transcripts.repeat_seconds)
-    for window in fold_windows(facts, conversation.timezone, grounds, repeats):
-        transcript, has_changed = _store(session, conversation, window, now)
+    cut = Cut(rules.transcripts.window, timedelta(minutes=rules.transcripts.gap_minutes))
+    standing = _standing(session, conversation)
+    kept = [Kept(_event_ids(each), each.summary.get("cut_by", "day")) for each in standing]
+    for window in fold_windows(facts, conversation.timezone, grounds, repeats, cut, kept):
+        transcript, has_changed = _store(session, conversation, window, standing, now)
         if not transcript.frozen_at:
             transcript.policy_version = transcript.policy_version or version
             _write(session, runtime, clinic, conversation, transcript, window, rules, now)
@@ -115,17 +119,19 @@ def _conversation(session: Session, clinic: Clinic, key: str, now: datetime) -> 
 
 
 def _store(
-    session: Session, conversation: Conversation, window: Window, now: datetime
+    session: Session,
+    conversation: Conversation,
+    window: Window,
+    standing: Sequence[Transcript],
+    now: datetime,
 ) -> tuple[Transcript, bool]:
     """The window's row, and whether anything in it is new."""
     number = window.number or window.number_raw
-    transcript = session.scalars(
-        sa.select(Transcript).where(
-            Transcript.conversation_id == conversation.id,
-            Transcript.number == number,
-            Transcript.starts_at == window.starts_at,
-        )
-    ).first()
+    ids = {message.event_id for message in window.messages}
+    mine = [each for each in standing if each.number == number]
+    transcript = next((each for each in mine if ids & _event_ids(each)), None) or next(
+        (each for each in mine if each.starts_at == window.starts_at), None
+    )
     if transcript is None:
         transcript = Transcript(
             clinic_id=conversation.clinic_id,
@@ -137,6 +143,7 @@ def _store(
             settled_at=now,
         )
         session.add(transcript)
+    transcript.ends_at = window.ends_at
     transcript.last_text_at = window.messages[-1].at
     summary = _summary(window)
     has_changed = transcript.summary != summary
@@ -145,10 +152,21 @@ def _store(
     return transcript, has_changed
 
 
+def _standing(session: Session, conversation: Conversation) -> Sequence[Transcript]:
+    query = sa.select(Transcript).where(Transcript.conversation_id == conversation.id)
+    return session.scalars(query.order_by(Transcript.starts_at, Transcript.id)).all()
+
+
+def _event_ids(transcript: Transcript) -> frozenset[str]:
+    told = transcript.summary.get("messages", ())
+    return frozenset(each for text in told for each in (text["event_id"], *text["repeats"]))
+
+
 def _summary(window: Window) -> dict[str, Any]:
     return {
         "number_raw": window.number_raw,
         "line": window.line,
+        "cut_by": window.cut_by,
         "messages": [
             {
                 "event_id": message.event_id,

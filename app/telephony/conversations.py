@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 from ..numbers import Number, NumberKind, read_number, read_numbers
@@ -31,8 +32,25 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
+class Cut:
+    """How texts are parted into windows: by clinic-local 'day', where it was quiet for longer than
+    `gap`, or by 'message'."""
+
+    by: Literal["day", "gap", "message"] = "day"
+    gap: timedelta = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A window that stands already: the ids of its texts' events, and how it was cut."""
+
+    event_ids: frozenset[str]
+    by: str = "day"
+
+
+@dataclass(frozen=True, slots=True)
 class Window:
-    """One day's texts with one counterpart."""
+    """The texts of a day, or of one exchange, with one counterpart."""
 
     number: str
     number_raw: str
@@ -41,8 +59,13 @@ class Window:
     starts_at: datetime
     ends_at: datetime
     local_day: date
+    """Of its first text."""
     messages: tuple[Message, ...]
     filtered_by: str | None
+    cut_by: str = "day"
+
+
+DAILY = Cut()
 
 
 def fold_windows(
@@ -50,16 +73,44 @@ def fold_windows(
     timezone: str,
     grounds: Grounds,
     repeat_window: timedelta = timedelta(seconds=10),
+    cut: Cut = DAILY,
+    kept: Sequence[Kept] = (),
 ) -> list[Window]:
-    """The windows of a conversation: one clinic-local day and counterpart each, in order."""
+    """The windows of a conversation, each of one counterpart, in order.
+
+    Texts of windows that are `kept` stay there, whatever the cut is by now; only others are parted
+    by it, or join a window that was cut the same way.
+    """
     zone = ZoneInfo(timezone)
-    days: dict[tuple[str, date], list[tuple[Fact, Message]]] = {}
-    for who, texts in _by_counterpart(facts, grounds).items():
-        for fact, message in _once(texts, repeat_window):
-            day = fact.at.astimezone(zone).date()
-            days.setdefault((who, day), []).append((fact, message))
-    windows = [_window(day, texts, zone, grounds) for (_, day), texts in days.items()]
+    windows = []
+    for texts in _by_counterpart(facts, grounds).values():
+        for part, by in _part(_once(texts, repeat_window), zone, cut, kept):
+            windows.append(_window(part, by, zone, grounds))
     return sorted(windows, key=lambda window: (window.starts_at, window.number, window.number_raw))
+
+
+def _part(
+    texts: Sequence[tuple[Fact, Message]], zone: ZoneInfo, cut: Cut, kept: Sequence[Kept]
+) -> list[tuple[list[tuple[Fact, Message]], str]]:
+    """One counterpart's texts, by window, each with how that was cut."""
+    home = {event_id: place for place, each in enumerate(kept) for event_id in each.event_ids}
+    parts: dict[tuple[object, ...], list[tuple[Fact, Message]]] = {}
+    last: tuple[object, ...] = ()
+    for fact, message in texts:
+        day = fact.at.astimezone(zone).date()
+        place = home.get(fact.event_id)
+        by = cut.by if place is None else kept[place].by
+        if by == "day":
+            key: tuple[object, ...] = ("day", day)
+        elif place is not None:
+            key = (by, "kept", place)
+        elif by == "gap" and last[:1] == ("gap",) and fact.at - parts[last][-1][0].at <= cut.gap:
+            key = last
+        else:
+            key = (by, fact.event_id)
+        parts.setdefault(key, []).append((fact, message))
+        last = key
+    return [(part, str(key[0])) for key, part in parts.items()]
 
 
 def _by_counterpart(facts: Iterable[Fact], grounds: Grounds) -> dict[str, list[Fact]]:
@@ -89,12 +140,15 @@ def _once(facts: Sequence[Fact], repeat_window: timedelta) -> list[tuple[Fact, M
 
 
 def _window(
-    day: date, texts: Sequence[tuple[Fact, Message]], zone: ZoneInfo, grounds: Grounds
+    texts: Sequence[tuple[Fact, Message]], by: str, zone: ZoneInfo, grounds: Grounds
 ) -> Window:
     number = min((_counterpart(fact, grounds) for fact, _ in texts), key=lambda number: number.raw)
     lines = sorted({_clinic_side(fact) for fact, _ in texts})
-    starts = datetime.combine(day, time.min, zone)
-    ends = datetime.combine(day + timedelta(days=1), time.min, zone)
+    day = texts[0][0].at.astimezone(zone).date()
+    starts, ends = texts[0][0].at, texts[-1][0].at
+    if by == "day":
+        starts = datetime.combine(day, time.min, zone)
+        ends = datetime.combine(day + timedelta(days=1), time.min, zone)
     return Window(
         number=number.e164,
         number_raw=number.raw[:MAX_NUMBER],
@@ -103,6 +157,7 @@ def _window(
         starts_at=starts.astimezone(UTC),
         ends_at=ends.astimezone(UTC),
         local_day=day,
+        cut_by=by,
         messages=tuple(message for _, message in texts),
         filtered_by=_filtered(number, grounds),
     )

@@ -1,0 +1,83 @@
+"""How texts are cut into transcripts by a clinic's policy, told as stories."""
+
+from datetime import timedelta
+
+import pytest
+
+from factories import make_client, make_clinic
+from ringnote.clock import utc_now
+from ringnote.ledger.policies import set_policy
+from ringnote.ledger.rules import Rules
+from ringnote.models import Clinic
+from stories import CALLER, Phone, entries, settle
+
+
+@pytest.fixture
+def clinic(db):
+    clinic = make_clinic(db, timezone="America/New_York")
+    make_client(db, clinic, "C1", "Jane Doe", numbers=[CALLER])
+    return clinic
+
+
+@pytest.fixture
+def phone(runtime, clinic):
+    phone = Phone(runtime, clinic)
+    phone.at = phone.at.replace(hour=17, minute=0) - timedelta(days=1)
+    return phone
+
+
+def say(runtime, clinic, **transcripts):
+    """Make this part of the policy in force."""
+    rules = Rules.model_validate({"transcripts": transcripts})
+    with runtime.db.transaction() as session:
+        set_policy(session, session.get_one(Clinic, clinic.id), rules, utc_now(), "test")
+
+
+def texts(runtime):
+    """The texts of each transcript, without their times."""
+    told = []
+    for entry in entries(runtime):
+        lines = entry.content["body"].splitlines()
+        told.append([line.partition(": ")[2] for line in lines if "Client: " in line])
+    return told
+
+
+def test_a_quiet_gap_ends_a_transcript(runtime, clinic, phone):
+    say(runtime, clinic, window="gap", gap_minutes=30)
+    phone.text("Is Rex ready?")
+    settle(runtime)
+    phone.text("Or later?")
+    settle(runtime)
+    phone.at += timedelta(minutes=31)
+    phone.text("Hello?")
+
+    settle(runtime)
+    settle(runtime)
+
+    assert texts(runtime) == [["Is Rex ready?", "Or later?"], ["Hello?"]]
+
+
+def test_each_message_can_be_a_transcript_of_its_own(runtime, clinic, phone):
+    say(runtime, clinic, window="message")
+    phone.text("Is Rex ready?")
+    phone.text("Or later?")
+
+    settle(runtime)
+
+    assert texts(runtime) == [["Is Rex ready?"], ["Or later?"]]
+
+
+def test_what_was_cut_before_stays_as_it_is_when_the_policy_changes(runtime, clinic, phone):
+    phone.text("Is Rex ready?")
+    phone.text("Or later?")
+    settle(runtime)
+    say(runtime, clinic, window="message")
+    phone.text("Hello?")
+    settle(runtime)
+    say(runtime, clinic, window="gap")
+    phone.text("Anyone?")
+
+    settle(runtime)
+
+    assert texts(runtime) == [["Is Rex ready?", "Or later?"], ["Hello?"], ["Anyone?"]]
+    assert [each.is_wanted for each in entries(runtime)] == [True, True, True]
