@@ -53,6 +53,7 @@ PURE = {
     "ledger/policy_checks.py",
     "ledger/policy_reading.py",
     "ledger/policy_text.py",
+    "ledger/rehearsal.py",
     "ledger/rules.py",
     "ledger/compose.py",
     "ledger/episodes.py",

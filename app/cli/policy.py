@@ -70,7 +70,7 @@ def check(runtime: Runtime, clinic: str, file: Any, as_json: bool) -> None:
 
     Ends with exit code 1 if there is any fault; warnings are told and do no harm.
     """
-    text = _read(file)
+    text = read_file(file)
     with runtime.db.reading() as session:
         found = get_clinic(session, clinic)
         checked = check_policy(session, found, text)
@@ -92,12 +92,12 @@ def set_(runtime: Runtime, clinic: str, file: Any, by: str, as_json: bool) -> No
 
     What is settled already stays as it is, with the version that decided it.
     """
-    text = _read(file)
+    text = read_file(file)
     with runtime.db.transaction() as session:
         found = get_clinic(session, clinic)
         checked = check_policy(session, found, text)
         if checked.rules is None:
-            raise InputError(_faults_in_words(checked))
+            raise InputError(faults_in_words(checked))
         was_watching = found.is_watch_only
         kept, changes = set_policy(session, found, checked.rules, runtime.clock(), by)
         if found.is_watch_only != was_watching:
@@ -134,16 +134,16 @@ def history(runtime: Runtime, clinic: str, as_json: bool) -> None:
     emit(values, as_json, lambda: print_table(("version", "set", "by", "changed"), rows))
 
 
-def _read(file: Any) -> str:
+def read_file(file: Any) -> str:
     try:
         return str(file.read().decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise InputError(
-            f"{file.name} is no text in UTF-8 (byte {error.start}); save it as UTF-8."
+            f"The file is no text in UTF-8 (byte {error.start}); save it as UTF-8."
         ) from None
 
 
-def _faults_in_words(checked: Checked) -> str:
+def faults_in_words(checked: Checked) -> str:
     count = len(checked.faults)
     head = f"The policy has {count} fault{'s' * (count != 1)}, so nothing was changed:"
     return "\n".join([head, *(f"  - {printable(str(each))}" for each in checked.faults)])

@@ -1,0 +1,161 @@
+"""What a changed policy would have made of calls and texts that came: a rehearsal. Pure.
+
+It decides as settling does, by the same functions, and compares two policies over the same past.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from ..telephony.conversations import Cut, Window, fold_windows
+from ..telephony.facts import Fact, Grounds
+from ..telephony.summaries import CallSummary
+from .episodes import Episode, Happening, Kind, fold_episodes, read_call, read_message
+from .policy import CallWants, decide_call, decide_texts, task_terms
+from .rules import Rules
+
+
+@dataclass(frozen=True, slots=True)
+class PastCall:
+    """A settled call: its id, what it was and whom it was matched to."""
+
+    id: int
+    key: str
+    summary: CallSummary
+    kind: str
+    rule: str
+    client: str
+
+
+@dataclass(frozen=True, slots=True)
+class PastTexts:
+    """A conversation's facts, and by number what the match of its texts was."""
+
+    key: str
+    facts: Sequence[Fact]
+    matches: Mapping[str, tuple[str, str, str]]
+    """Kind, rule and client, by the other party's number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What a clinic lived through in a span of time."""
+
+    timezone: str
+    grounds: Grounds
+    calls: Sequence[PastCall]
+    texts: Sequence[PastTexts]
+    decided: Sequence[Happening] = ()
+    """What people closed and reopened."""
+
+
+@dataclass
+class Played:
+    """What one policy makes of the past."""
+
+    notes: set[int] = field(default_factory=set)
+    tasks: list[Episode] = field(default_factory=list)
+    terms: dict[tuple[str, datetime], tuple[object, ...]] = field(default_factory=dict)
+    transcripts: int = 0
+    filtered: Counter[str] = field(default_factory=Counter)
+
+
+def rehearse(past: Past, before: Rules, after: Rules) -> dict[str, Any]:
+    """What would be different under `after`: counts by kind, callers who lose or gain a task,
+    examples of notes, and why nothing is written, as JSON takes it (but for datetimes)."""
+    old, new = play(past, before), play(past, after)
+    names = {call.summary.number: call.summary.caller_name for call in past.calls}
+    lost, gained = _callers(old, new), _callers(new, old)
+    shared = old.terms.keys() & new.terms.keys()
+    return {
+        "calls": len(past.calls),
+        "conversations": len(past.texts),
+        "notes": {"before": len(old.notes), "after": len(new.notes)},
+        "tasks": {"before": len(old.tasks), "after": len(new.tasks)},
+        "transcripts": {"before": old.transcripts, "after": new.transcripts},
+        "tasks_with_other_terms": sum(old.terms[each] != new.terms[each] for each in shared),
+        "callers_without_task": [_caller(each, names) for each in lost],
+        "callers_with_new_task": [_caller(each, names) for each in gained],
+        "notes_lost": _examples(past, old.notes - new.notes),
+        "notes_gained": _examples(past, new.notes - old.notes),
+        "reasons": dict((new.filtered - old.filtered).most_common()),
+    }
+
+
+def play(past: Past, rules: Rules) -> Played:
+    """What these rules make of the past, without writing anything."""
+    played = Played()
+    happenings = list(past.decided)
+    by_id = {call.id: call for call in past.calls}
+    for call in past.calls:
+        wants = _decide(rules, call, past.timezone)
+        if wants.filtered_by:
+            played.filtered[wants.filtered_by] += 1
+        if wants.note:
+            played.notes.add(call.id)
+        closes = rules.callbacks.closes_when_reached
+        asks = wants.callback and bool(call.summary.number)
+        happening = read_call(call.id, call.summary, call.client, asks=asks, closes=closes)
+        happenings += [happening] if happening and call.summary.number else []
+    for number, (window, texts) in enumerate(_windows(past, rules)):
+        kind, rule, client = texts.matches.get(window.number or window.number_raw, ("", "", ""))
+        said = decide_texts(rules, window, kind, rule)
+        played.transcripts += said is None
+        played.filtered.update([said] if said else [])
+        for message in window.messages if window.number else ():
+            told = {"at": message.at.isoformat(), "is_inbound": message.is_inbound}
+            told |= {"text": message.text}
+            happenings.append(read_message(number, window.number, told, client))
+    played.tasks = fold_episodes(happenings)
+    for episode in played.tasks:
+        asking = [by_id[ask.subject[1]].summary for ask in episode.asks]
+        again = episode.was_tried
+        terms = task_terms(rules, asking, episode.due_from, (), past.timezone, is_again=again)
+        place = episode.number, episode.opened_at
+        played.terms[place] = (terms.due_at, terms.assignee, terms.priority)
+    return played
+
+
+def _decide(rules: Rules, call: PastCall, timezone: str) -> CallWants:
+    return decide_call(rules, call.summary, call.kind, call.rule, timezone)
+
+
+def _windows(past: Past, rules: Rules) -> Iterator[tuple[Window, PastTexts]]:
+    cut = Cut(rules.transcripts.window, timedelta(minutes=rules.transcripts.gap_minutes))
+    repeats = timedelta(seconds=rules.transcripts.repeat_seconds)
+    for texts in past.texts:
+        for window in fold_windows(texts.facts, past.timezone, past.grounds, repeats, cut):
+            yield window, texts
+
+
+def _callers(have: Played, have_not: Played) -> list[Episode]:
+    """The last task of each caller who has one in the first alone, the latest first."""
+    others = {ask.number for each in have_not.tasks for ask in each.asks}
+    last = {each.number: each for each in have.tasks if each.number not in others}
+    return sorted(last.values(), key=lambda each: each.opened_at, reverse=True)
+
+
+def _caller(episode: Episode, names: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "number": episode.number,
+        "name": names.get(episode.number, ""),
+        "client": episode.client,
+        "at": episode.opened_at,
+        "calls": sum(each.kind is Kind.ASKED for each in episode.members),
+    }
+
+
+def _examples(past: Past, ids: set[int]) -> list[dict[str, Any]]:
+    found = [call for call in past.calls if call.id in ids]
+    found.sort(key=lambda call: call.summary.started_at, reverse=True)
+    return [
+        {
+            "call_uuid": call.key,
+            "at": call.summary.started_at,
+            "number": call.summary.number,
+            "outcome": call.summary.outcome.value,
+        }
+        for call in found
+    ]
