@@ -4,7 +4,7 @@ PYTEST := $(BIN)/pytest
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-live check bench bench-full properties fuzz delta chaos lock clean runtime dev
+.PHONY: help demo test test-live check bench bench-full properties fuzz delta chaos words lock clean runtime dev
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ delta: dev ## Follow a PMS of 100,000 clients while it changes them (CLIENTS=n f
 
 chaos: dev ## Kill, stop and starve it, and reckon up (MINUTES=5 ARGS="--database sqlite --kills 200")
 	$(BIN)/python -m chaos --minutes $(or $(MINUTES),5) $(ARGS)
+
+words: dev ## Gather what is to be translated, and compile the languages there are
+	scripts/words.sh
 
 lock: dev ## Pin the newest versions that pyproject.toml allows, by hash
 	scripts/lock.sh

@@ -19,8 +19,6 @@ from .wording import Voice, iso
 
 Content = dict[str, Any]
 LONGEST_TITLE = 200
-APPROXIMATE = "Times are those of receipt, so durations are approximate."
-RECEIVED = "Times are those of receipt."
 
 
 def voice_of(rules: Rules, timezone: str, region: str) -> Voice:
@@ -34,7 +32,7 @@ def compose_call(summary: CallSummary, key: str, voice: Voice, rules: Rules) -> 
     `key` is its callUuid.
     """
     return {
-        **_worded("call", view_call(summary, voice), APPROXIMATE, voice, rules),
+        **_worded("call", view_call(summary, voice), _approximate(voice), voice, rules),
         "story": _story("call", key, voice),
         "occurred_at": iso(summary.started_at),
     }
@@ -54,7 +52,7 @@ def compose_callback(
     """
     view = view_callback(episode, summaries, terms, voice, rules)
     return {
-        **_worded("callback", view, APPROXIMATE, voice, rules),
+        **_worded("callback", view, _approximate(voice), voice, rules),
         "story": _story("call", key, voice),
         "occurred_at": iso(episode.opened_at),
         "due_at": iso(terms.due_at),
@@ -69,8 +67,9 @@ def compose_transcript(window: Window, key: str, voice: Voice, rules: Rules) -> 
 
     `key` is its conversationID.
     """
+    received = voice.say("Times are those of receipt.")
     return {
-        **_worded("transcript", view_transcript(window, voice), RECEIVED, voice, rules),
+        **_worded("transcript", view_transcript(window, voice), received, voice, rules),
         "story": _story("conversation", key, voice),
         "occurred_at": iso(window.messages[0].at),
     }
@@ -83,14 +82,21 @@ def _worded(kind: str, view: View, footer: str, voice: Voice, rules: Rules) -> C
     title, faults = _by_template("title", own.title, view)
     body, more = _by_template("body", own.body, view)
     lines = [body or render_own(kind, {**view, "_": voice.say}), ""]
-    lines += [voice.say(footer)] if rules.words.footer else []
+    lines += [footer] if rules.words.footer else []
     if why := "; ".join(faults + more):
-        said = "In Ringnote's own words, since the policy's could not be used ({why})."
-        lines.append(voice.say(said, why=why))
+        lines.append(
+            voice.say(
+                "In Ringnote's own words, since the policy's could not be used ({why}).", why=why
+            )
+        )
     return {
         "title": " ".join(title.split())[:LONGEST_TITLE] or view["title"],
         "body": "\n".join(lines).strip(),
     }
+
+
+def _approximate(voice: Voice) -> str:
+    return voice.say("Times are those of receipt, so durations are approximate.")
 
 
 def _by_template(name: str, source: str, view: View) -> tuple[str, list[str]]:

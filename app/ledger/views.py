@@ -186,8 +186,7 @@ def _what(happening: Happening, voice: Voice) -> str:
     by, quoted = happening.by, _shortened(happening.text)
     match happening.kind:
         case Kind.DIALLED if by:
-            said = "called by {who}; whether it was answered is not reported"
-            return voice.say(said, who=by)
+            return voice.say("called by {who}; whether it was answered is not reported", who=by)
         case Kind.DIALLED:
             return voice.say("called; whether it was answered is not reported")
         case Kind.TEXT_OUT:
