@@ -4,7 +4,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 pybabel=.venv/bin/pybabel
-$pybabel -q extract -F app/locale/babel.cfg -k say -k say_many:1,2 --no-location --sort-output \
+$pybabel -q extract -F scripts/words.cfg -k say -k say_many:1,2 --no-location --sort-output \
     --omit-header -o app/locale/ringnote.pot app
 for po in app/locale/*/LC_MESSAGES/ringnote.po; do
     [ -f "$po" ] || continue

@@ -30,7 +30,7 @@ def test_times_are_told_by_the_clinics_own_clock(voice, said):
 
 def test_what_is_to_be_translated_is_gathered(tmp_path):
     words = [sys.executable, "-m", "babel.messages.frontend", "-q", "extract"]
-    words += ["-F", "app/locale/babel.cfg", "-k", "say", "-k", "say_many:1,2", "--no-location"]
+    words += ["-F", "scripts/words.cfg", "-k", "say", "-k", "say_many:1,2", "--no-location"]
     words += ["--sort-output", "--omit-header", "-o", str(tmp_path / "new.pot"), "app"]
 
     subprocess.run(words, check=True, cwd=ROOT, timeout=60)
