@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from ..models import Call, Callback, CallbackMember, Match
 from ..telephony.summaries import summary_from_json
 from .callbacks import ASKS
-from .compose import call_title
+from .views import call_title
 
 SHOWN = 5
 
