@@ -11,7 +11,7 @@ from factories import make_client, make_clinic, make_connection
 from ringnote.cli import main
 from ringnote.clock import utc_now
 from ringnote.delivery import outbox
-from ringnote.delivery.deliver import with_story
+from ringnote.delivery.wording import with_story
 from ringnote.models import Entry, EntryKind, EntryState, Policy
 from ringnote.sandbox.people import Caller
 from ringnote.sandbox.phones import Office, PhoneSystem
