@@ -26,6 +26,10 @@ entry_written = NamedSignal("entry_written")
 entry_set_aside = NamedSignal("entry_set_aside")
 """The PMS refused an entry for good, and a person must look. As `entry_written`, and `reason`."""
 
+connection_paused = NamedSignal("connection_paused")
+"""The PMS refuses a clinic's account, so that nothing is written until a person mends it. Once,
+however many tries were refused. `connection_id`, `connector` (its name), `reason`."""
+
 number_unmatched = NamedSignal("number_unmatched")
 """A call or text waits for somebody to say whose its number is. `number` (E.164 where it is one),
 `kind` ('none' or 'several' clients)."""

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, time
 from pathlib import Path
+from shlex import quote
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -16,12 +17,14 @@ from ..delivery.connections import (
     connector_for,
     end_connection,
     find_connection,
+    get_connection,
     open_connection,
     pause_connection,
     resume_connection,
+    resume_if_refused,
 )
 from ..errors import ConnectorError, InputError
-from ..models import Clinic, Connection, OutboxRow, Pace, WhenInDoubt
+from ..models import Clinic, Connection, ConnectionState, OutboxRow, Pace, WhenInDoubt
 from ..runtime import Runtime
 from .context import get_clinic, pass_runtime
 from .output import emit, json_option, print_fields, say
@@ -109,17 +112,30 @@ def connection() -> None:
 @json_option
 @pass_runtime
 def check_account(runtime: Runtime, clinic: str, as_json: bool) -> None:
-    """Sign in to CLINIC's PMS and read, writing nothing."""
+    """Sign in to CLINIC's PMS and read, writing nothing.
+
+    A connection that was paused since its credentials were refused is resumed when it is let in
+    again; one that a person paused is not.
+    """
     with runtime.db.reading() as session:
         found, connection = _get_connection(session, clinic)
     result = connector_for(connection, runtime.vault, runtime.http).check()
+    with runtime.db.transaction() as session:
+        has_resumed = resume_if_refused(session, runtime.db, connection.id)
+        state = get_connection(session, connection.id).state
     value = {
         "clinic": found.name,
         "connector": connection.connector,
         "account": result.account,
         "missing": list(result.missing),
+        "state": str(state),
+        "resumed": has_resumed,
     }
     emit(value, as_json, lambda: click.echo(f"Signed in to {result.account}."))
+    if has_resumed:
+        say("It was paused since it had been refused; what it is owed is written now.")
+    elif state is ConnectionState.PAUSED:
+        say(f"It is paused still: ringnote connection resume {quote(clinic)}")
     for lack in result.missing:
         say(f"It may not {lack}.")
 
@@ -185,6 +201,7 @@ def _value(session: Session, found: Clinic, connection: Connection) -> dict[str,
         "secrets": [each.name for each in kind.settings if each.is_secret] if kind else [],
         "state": "ended" if connection.ended_at else str(connection.state),
         "paused_reason": connection.paused_reason,
+        "paused_by": connection.paused_by,
         "blocked_until": pace.blocked_until if pace else None,
         "blocked_by": pace.blocked_by if pace else None,
         "watch_only": connection.is_watch_only,

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from shlex import quote
 
 import click
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from ..models import Clinic, Event, EventStatus
+from ..delivery.connections import REFUSED, find_connection
+from ..models import Clinic, ConnectionState, Event, EventStatus, OutboxRow
 from ..runtime import Runtime
 from ..telephony.coverage import Gap, Sighting, find_gaps
 from .context import find_clinic_id, pass_runtime
@@ -32,7 +34,7 @@ AT_ONCE = 2000
 def doctor(
     runtime: Runtime, context: click.Context, clinic: str | None, days: int, as_json: bool
 ) -> None:
-    """Say, from what came, which webhooks are missing or wrong, and in which tab to mend them.
+    """Say which webhooks are missing or wrong, in which tab to mend them, and which PMS is refused.
 
     Ends with exit code 1 if there is anything to mend.
     """
@@ -46,7 +48,10 @@ def doctor(
         found = [
             (each, gap)
             for each in session.scalars(query).all()
-            for gap in _look_at(session, each, now - timedelta(days=days), now)
+            for gap in [
+                *_look_for_pause(session, each),
+                *_look_at(session, each, now - timedelta(days=days), now),
+            ]
         ]
     value = [
         {
@@ -75,6 +80,23 @@ def _look_at(session: Session, clinic: Clinic, since: datetime, now: datetime) -
     return find_gaps(
         _sightings(session, clinic, since), (clinic.container_id, clinic.tenant_id), now
     )
+
+
+def _look_for_pause(session: Session, clinic: Clinic) -> list[Gap]:
+    connection = find_connection(session, clinic.id)
+    if connection is None or connection.state is not ConnectionState.PAUSED:
+        return []
+    owed = sa.select(sa.func.count()).where(OutboxRow.connection_id == connection.id)
+    waiting = session.scalars(owed).one()
+    command = "test" if connection.paused_by == REFUSED else "resume"
+    return [
+        Gap(
+            "connection_paused",
+            f"Nothing is written to its PMS, {waiting} waiting: {connection.paused_reason}",
+            f"ringnote connection {command} {quote(clinic.name)}",
+            waiting,
+        )
+    ]
 
 
 def _sightings(session: Session, clinic: Clinic, since: datetime) -> Iterator[Sighting]:

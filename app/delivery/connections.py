@@ -33,8 +33,12 @@ from ..models import (
     WhenInDoubt,
 )
 from ..runtime import Runtime
+from ..signals import announce, connection_paused
 from ..vault import Vault
 from .outbox import enqueue_all_due
+
+PERSON, REFUSED = "person", "refused"
+"""By what a connection was paused: only a refusal ends when the account is let in again."""
 
 log = get_logger(__name__)
 
@@ -131,8 +135,13 @@ def end_connection(session: Session, connection_id: int, now: datetime) -> None:
 def pause_connection(session: Session, connection_id: int, reason: str) -> None:
     """Write nothing through it until it is resumed; what becomes due waits. Does not commit."""
     connection = get_connection(session, connection_id)
+    _pause(connection, reason, PERSON)
+
+
+def _pause(connection: Connection, reason: str | None, by: str) -> None:
     connection.state = ConnectionState.PAUSED
     connection.paused_reason = reason
+    connection.paused_by = by
 
 
 def pause_refused(session: Session, connection_id: int, reason: str | None) -> None:
@@ -143,16 +152,23 @@ def pause_refused(session: Session, connection_id: int, reason: str | None) -> N
     connection = _lock(session, connection_id)
     if connection is None or connection.state is ConnectionState.PAUSED or connection.ended_at:
         return
-    connection.state = ConnectionState.PAUSED
-    connection.paused_reason = reason
+    _pause(connection, reason, REFUSED)
     log.error("connection.paused", connection_id=connection.id)
+    announce(
+        session,
+        connection_paused,
+        connection.clinic_id,
+        connection_id=connection.id,
+        connector=connection.connector,
+        reason=reason,
+    )
 
 
 def resume_connection(session: Session, db: Database, connection_id: int) -> int:
     """Write through it again, beginning now with all that is owed; how many. Does not commit."""
     connection = get_connection(session, connection_id)
     connection.state = ConnectionState.ACTIVE
-    connection.paused_reason = None
+    connection.paused_reason = connection.paused_by = None
     session.execute(
         sa.update(Pace)
         .where(Pace.connection_id == connection_id)
@@ -178,6 +194,18 @@ def follow_policy(session: Session, db: Database, clinic_id: int) -> None:
     """Have all that is owed written, or only watched, as the policy now says. No commit."""
     if connection := find_connection(session, clinic_id):
         enqueue_all_due(session, db, connection)
+
+
+def resume_if_refused(session: Session, db: Database, connection_id: int) -> bool:
+    """Resume it if it was paused because its credentials were refused; whether it was.
+
+    To be called once its PMS has let it in again. Does not commit.
+    """
+    connection = get_connection(session, connection_id)
+    if connection.state is not ConnectionState.PAUSED or connection.paused_by != REFUSED:
+        return False
+    resume_connection(session, db, connection_id)
+    return True
 
 
 def find_connection(session: Session, clinic_id: int) -> Connection | None:

@@ -48,6 +48,8 @@ class Connection(Base):
         words(ConnectionState), default=ConnectionState.ACTIVE
     )
     paused_reason: Mapped[str | None]
+    paused_by: Mapped[str | None]
+    """'person', or 'refused' where the PMS refused the credentials."""
     is_watch_only: Mapped[bool] = mapped_column(default=False)
     since: Mapped[datetime | None]
     """Nothing that happened before is written."""

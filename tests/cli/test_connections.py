@@ -8,7 +8,7 @@ from click.testing import CliRunner, Result
 from factories import make_clinic, make_entry
 from ringnote.cli import main
 from ringnote.clock import utc_now
-from ringnote.delivery.connections import find_connection
+from ringnote.delivery.connections import find_connection, pause_refused
 from ringnote.models import Clinic, Connection
 from ringnote.runtime import Runtime
 from ringnote.sandbox.pms import create_pms
@@ -235,3 +235,43 @@ def test_check_tells_of_settings_that_cannot_be_read(monkeypatch):
     assert result.exit_code == 1
     findings = json.loads(result.stdout)["findings"]
     assert [each["state"] for each in findings] == ["fault", "fault"]
+
+
+def refuse(runtime, clinic):
+    with runtime.db.transaction() as session:
+        pause_refused(session, find_connection(session, clinic.id).id, "the PMS answered 401")
+
+
+def test_a_refused_connection_is_resumed_by_the_test_that_passes(runtime, clinic, pms):
+    connect(runtime, pms)
+    refuse(runtime, clinic)
+    told = run(runtime, "doctor")
+
+    tested = value(runtime, "connection", "test", "Oak")
+
+    assert (told.exit_code, "ringnote connection test Oak" in told.output) == (1, True)
+    assert (tested["state"], tested["resumed"]) == ("active", True)
+    assert value(runtime, "connection", "show", "Oak")["paused_reason"] is None
+
+
+def test_a_refused_connection_stays_paused_while_it_is_refused(runtime, clinic, pms):
+    connect(runtime, pms, token="another-token")
+    refuse(runtime, clinic)
+
+    tested = run(runtime, "connection", "test", "Oak")
+
+    assert tested.exit_code != 0
+    assert value(runtime, "connection", "show", "Oak")["paused_by"] == "refused"
+
+
+def test_what_a_person_paused_is_not_resumed_by_a_test(runtime, clinic, pms):
+    connect(runtime, pms)
+    value(runtime, "connection", "pause", "Oak", "--reason", "moving house")
+    refuse(runtime, clinic)
+
+    tested = run(runtime, "connection", "test", "Oak")
+
+    assert "ringnote connection resume Oak" in tested.stderr
+    shown = value(runtime, "connection", "show", "Oak")
+    assert (shown["state"], shown["paused_by"]) == ("paused", "person")
+    assert shown["paused_reason"] == "moving house"

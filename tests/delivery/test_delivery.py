@@ -1,6 +1,7 @@
 """Claim, deliver and finish, together on a real database."""
 
 import threading
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -30,6 +31,7 @@ from ringnote.models import (
     OutboxRow,
     Pace,
 )
+from ringnote.signals import connection_paused
 
 
 @pytest.fixture
@@ -500,3 +502,64 @@ def test_connecting_writes_what_was_due_before_and_leaves_a_former_pms_alone(db,
     assert count == 1
     assert look(db, waiting_for_a_pms)[1].connection_id == new.id
     assert look(db, written)[1] is None
+
+
+def test_many_refused_at_once_pause_their_connection_with_one_alert(db, connection, clinic, pms):
+    for _ in range(4):
+        make_entry(db, clinic, connection)
+    pms.failures = [CredentialsRejected("the PMS answered 401", status=401)] * 4
+    ended = [(each, deliver(each, pms, utc_now, lambda _: True)) for each in outbox.claim(db, 4)]
+    told = []
+
+    def on_paused(clinic_id, **facts):
+        told.append((clinic_id, facts))
+
+    with connection_paused.connected_to(on_paused):
+        threads = [threading.Thread(target=finish_all, args=(db, [each])) for each in ended]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    assert told == [
+        (
+            clinic.id,
+            {
+                "connection_id": connection.id,
+                "connector": "sandbox",
+                "reason": "the PMS answered 401",
+            },
+        )
+    ]
+
+
+def test_tries_that_ended_together_are_finished_together_each_by_its_own_lease(
+    db, connection, clinic, pms
+):
+    ids = [make_entry(db, clinic, connection) for _ in range(3)]
+    work = outbox.claim(db, 3)
+    ended = [(each, deliver(each, pms, utc_now, lambda _: True)) for each in work]
+    lost = replace(ended[0][0], lease_token="another's")
+    amend(db, ids[1], "the newer text")
+
+    left = finish_all(db, [(lost, ended[0][1]), *ended[1:]])
+
+    states = [look(db, each)[0].state for each in ids]
+    assert left == []
+    assert states == [EntryState.DUE, EntryState.DUE, EntryState.SYNCED]
+    assert look(db, ids[0])[1].lease_token == ended[0][0].lease_token
+
+
+def test_what_somebody_has_locked_is_left_over_and_the_others_are_finished(db, clinic, pms):
+    if db.is_sqlite:
+        return
+    connection = make_connection(db, clinic)
+    ids = [make_entry(db, clinic, connection) for _ in range(2)]
+    ended = [(each, deliver(each, pms, utc_now, lambda _: True)) for each in outbox.claim(db, 2)]
+    with db.transaction() as session:
+        session.get(Entry, ids[0], with_for_update=True)
+
+        left = finish_all(db, ended)
+
+    assert [work.entry_id for work, _ in left] == [ids[0]]
+    assert look(db, ids[1])[0].state is EntryState.SYNCED
