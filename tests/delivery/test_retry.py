@@ -1,5 +1,7 @@
 """What a failed try means."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -106,3 +108,22 @@ def test_a_rate_limit_never_sets_an_entry_aside():
 def test_the_breaker_opens_after_five_failures_and_never_for_longer_than_five_minutes():
     assert [breaker_seconds(failures, 0.5) for failures in range(5)] == [None] * 5
     assert all(0 < breaker_seconds(failures, 0.99) <= 300 for failures in range(5, 60))
+
+
+@given(st.lists(st.floats(0, 0.999), min_size=300, max_size=300))
+def test_the_schedule_spans_three_days_and_never_runs_hot(jitters):
+    age, waits = 0.0, []
+    for attempts, jitter in enumerate(jitters):
+        verdict = judged(
+            Temporary("503", status=503), attempts=attempts, age_seconds=age, jitter=jitter
+        )
+        if verdict.next is Next.SET_ASIDE:
+            break
+        waits.append(verdict.seconds)
+        age += verdict.seconds
+
+    assert verdict.next is Next.SET_ASIDE
+    assert GIVE_UP_SECONDS < age <= GIVE_UP_SECONDS + 4 * 3600
+    assert waits[0] <= 5
+    assert len(waits) < 60
+    assert all(later > earlier / 2 for earlier, later in pairwise(waits))
