@@ -14,7 +14,8 @@ from postgres import Server as Postgres
 from postgres import postgres_server
 from ringnote import schema
 from ringnote.clock import utc_now
-from ringnote.delivery.connections import connector_for, open_connection
+from ringnote.delivery.account_settings import connector_for
+from ringnote.delivery.connections import open_connection
 from ringnote.directory.sync import sync_clients
 from ringnote.ledger.clinics import ClinicFields, add_clinic
 from ringnote.runtime import Runtime

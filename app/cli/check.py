@@ -10,7 +10,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from .. import schema
 from ..connectors.base import Connector
-from ..delivery.connections import connector_for, find_connection
+from ..delivery.account_settings import connector_for
+from ..delivery.connections import find_connection
 from ..errors import ConfigError, ConnectorError
 from ..models import Clinic, Connection, ConnectionState, Event, EventStatus, WebhookToken
 from ..runtime import Runtime

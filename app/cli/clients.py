@@ -8,7 +8,8 @@ from typing import Any
 import click
 from sqlalchemy.orm import Session
 
-from ..delivery.connections import connector_for, find_connection
+from ..delivery.account_settings import connector_for
+from ..delivery.connections import find_connection
 from ..directory.find import find_number
 from ..directory.sync import SyncResult, sync_clients
 from ..directory.sync_state import set_schedule, tell_sync

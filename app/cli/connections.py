@@ -13,8 +13,8 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from ..connectors import CONNECTORS
+from ..delivery.account_settings import connector_for
 from ..delivery.connections import (
-    connector_for,
     end_connection,
     find_connection,
     get_connection,

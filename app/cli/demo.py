@@ -17,8 +17,8 @@ import sqlalchemy as sa
 
 from .. import schema
 from ..access.users import add_user, find_user, make_link
+from ..delivery.account_settings import connector_for
 from ..delivery.connections import (
-    connector_for,
     find_connection,
     open_connection,
     resume_connection,

@@ -5,7 +5,8 @@ import threading
 from ..connectors.base import Connector
 from ..models import Connection
 from ..runtime import Runtime
-from .connections import connector_for, find_connection
+from .account_settings import connector_for
+from .connections import find_connection
 
 
 class Accounts:

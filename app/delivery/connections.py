@@ -3,18 +3,14 @@
 Commands call it; the worker asks it for the connector that speaks to an account.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
-from difflib import get_close_matches
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from ..connectors import CONNECTORS
-from ..connectors.base import Connector
 from ..db import Database
-from ..errors import ConfigError, InputError
-from ..http import Http
+from ..errors import InputError
 from ..ledger.reconcile import (
     FORMER_CONNECTION,
     NO_CONNECTION,
@@ -34,7 +30,7 @@ from ..models import (
 )
 from ..runtime import Runtime
 from ..signals import announce, connection_paused
-from ..vault import Vault
+from .account_settings import is_same_account, validate_connection
 from .outbox import enqueue_all_due
 
 PERSON, REFUSED = "person", "refused"
@@ -95,7 +91,7 @@ def _take_over(session: Session, db: Database, connection: Connection, now: date
         .where(Connection.clinic_id == connection.clinic_id, Connection.id != connection.id)
         .order_by(Connection.id.desc())
     )
-    same = [each.id for each in ended if _is_same_account(each, connection)]
+    same = [each.id for each in ended if is_same_account(each, connection)]
     if not same:
         return
     session.execute(
@@ -224,84 +220,3 @@ def get_connection(session: Session, connection_id: int) -> Connection:
 def _lock(session: Session, connection_id: int) -> Connection | None:
     # Others may go on to refer to it: an attempt that is kept must not wait for a person's command.
     return session.get(Connection, connection_id, with_for_update={"key_share": True})
-
-
-def connector_for(connection: Connection, vault: Vault, http: Http) -> Connector:
-    """The connector of a connection; touches no network. Raises ConfigError if it cannot be made.
-
-    Each call makes a new one, which many threads may use: callers keep one by connection.
-    """
-    kind = CONNECTORS.get(connection.connector)
-    if kind is None:
-        raise ConfigError(f"no connector is called {connection.connector} in this version")
-    secrets = vault.open(connection.secrets)
-    return kind(_with_defaults(kind, connection.settings), secrets, http.knowing(secrets))
-
-
-def validate_connection(
-    http: Http, connector_name: str, settings: Mapping[str, str], secrets: Mapping[str, str]
-) -> None:
-    """Raise InputError or ConfigError, with every fault, unless a connector can be made of these.
-
-    Touches no network.
-    """
-    kind = CONNECTORS.get(connector_name)
-    if kind is None:
-        raise InputError(
-            f"No connector is called {connector_name!r};"
-            f" {_suggest(connector_name, CONNECTORS) or 'there are: ' + ', '.join(CONNECTORS)}."
-        )
-    faults = [
-        *_faults_of_names(kind, settings, is_secret=False),
-        *_faults_of_names(kind, secrets, is_secret=True),
-    ]
-    given = {**settings, **secrets}
-    faults += [
-        f"{each.name} is missing ({each.help}); give it with"
-        f" --{'secret' if each.is_secret else 'set'} {each.name}=…"
-        for each in kind.settings
-        if each.is_required and not given.get(each.name, each.default).strip()
-    ]
-    try:
-        kind(_with_defaults(kind, settings), dict(secrets), http)
-    except ConfigError as error:
-        # A constructor speaks of what is missing or in the wrong place too; once is enough.
-        told = {each.split()[0] for each in faults}
-        faults += [each for each in error.faults if each.split()[0] not in told]
-    if faults:
-        raise ConfigError(*faults)
-
-
-def _faults_of_names(
-    kind: type[Connector], given: Mapping[str, str], *, is_secret: bool
-) -> Iterable[str]:
-    known = {each.name: each.is_secret for each in kind.settings}
-    for name in given:
-        if name not in known:
-            what = "secret" if is_secret else "setting"
-            yield f"{name} is no {what} of {kind.name}; {_suggest(name, known) or _names(kind)}"
-        elif known[name] and not is_secret:
-            yield f"{name} is a secret: give it with --secret {name}=…, not with --set"
-        elif is_secret and not known[name]:
-            yield f"{name} is no secret: give it with --set {name}=…, not with --secret"
-
-
-def _names(kind: type[Connector]) -> str:
-    return f"it has: {', '.join(each.name for each in kind.settings)}"
-
-
-def _suggest(name: str, known: Iterable[str]) -> str:
-    close = get_close_matches(name, list(known), n=1)
-    return f"did you mean {close[0]}?" if close else ""
-
-
-def _with_defaults(kind: type[Connector], settings: Mapping[str, str]) -> dict[str, str]:
-    defaults = {each.name: each.default for each in kind.settings if not each.is_secret}
-    return {**defaults, **settings}
-
-
-def _is_same_account(former: Connection, connection: Connection) -> bool:
-    kind = CONNECTORS[connection.connector]
-    return former.connector == connection.connector and (
-        _with_defaults(kind, former.settings) == _with_defaults(kind, connection.settings)
-    )

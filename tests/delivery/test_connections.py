@@ -8,8 +8,8 @@ import sqlalchemy as sa
 from factories import make_clinic, make_connection, make_entry
 from fakes import MemoryConnector, tools
 from ringnote.clock import utc_now
+from ringnote.delivery.account_settings import connector_for
 from ringnote.delivery.connections import (
-    connector_for,
     end_connection,
     find_connection,
     open_connection,

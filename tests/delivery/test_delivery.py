@@ -508,7 +508,7 @@ def test_many_refused_at_once_pause_their_connection_with_one_alert(db, connecti
     for _ in range(4):
         make_entry(db, clinic, connection)
     pms.failures = [CredentialsRejected("the PMS answered 401", status=401)] * 4
-    ended = [(each, deliver(each, pms, utc_now, lambda _: True)) for each in outbox.claim(db, 4)]
+    ended = [(each, deliver(each, pms, tools(db))) for each in outbox.claim(db, 4)]
     told = []
 
     def on_paused(clinic_id, **facts):
@@ -538,7 +538,7 @@ def test_tries_that_ended_together_are_finished_together_each_by_its_own_lease(
 ):
     ids = [make_entry(db, clinic, connection) for _ in range(3)]
     work = outbox.claim(db, 3)
-    ended = [(each, deliver(each, pms, utc_now, lambda _: True)) for each in work]
+    ended = [(each, deliver(each, pms, tools(db))) for each in work]
     lost = replace(ended[0][0], lease_token="another's")
     amend(db, ids[1], "the newer text")
 
@@ -555,7 +555,7 @@ def test_what_somebody_has_locked_is_left_over_and_the_others_are_finished(db, c
         return
     connection = make_connection(db, clinic)
     ids = [make_entry(db, clinic, connection) for _ in range(2)]
-    ended = [(each, deliver(each, pms, utc_now, lambda _: True)) for each in outbox.claim(db, 2)]
+    ended = [(each, deliver(each, pms, tools(db))) for each in outbox.claim(db, 2)]
     with db.transaction() as session:
         session.get(Entry, ids[0], with_for_update=True)
 

@@ -15,7 +15,8 @@ import sqlalchemy as sa
 
 from factories import make_clinic
 from ringnote.clock import utc_now
-from ringnote.delivery.connections import connector_for, open_connection
+from ringnote.delivery.account_settings import connector_for
+from ringnote.delivery.connections import open_connection
 from ringnote.directory.sync import SyncResult, sync_clients
 from ringnote.errors import Temporary
 from ringnote.models import Client, ClientNumber

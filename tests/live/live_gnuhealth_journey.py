@@ -7,7 +7,8 @@ from factories import make_clinic
 from live.gnuhealth_server import SECRET, GnuHealth, LiveGnuHealth
 from ringnote.clock import utc_now
 from ringnote.connectors.base import Kind
-from ringnote.delivery.connections import connector_for, open_connection
+from ringnote.delivery.account_settings import connector_for
+from ringnote.delivery.connections import open_connection
 from ringnote.directory.sync import sync_clients
 from ringnote.models import (
     Call,
