@@ -11,6 +11,8 @@ from .delivery.accounts import Accounts
 from .directory.lookup import answer_lookup, claim_lookup
 from .directory.sync import follow_clients
 from .directory.sync_state import claim_due
+from .keeping.house import keep_house
+from .keeping.turn import take_turn
 from .runtime import Runtime
 
 SYNC_SECONDS = 5.0
@@ -78,7 +80,20 @@ def take_sync(place: Workplace, besides: Collection[int]) -> Job | None:
     return Job(follow, claimed.clinic_id)
 
 
+def take_housekeeping(place: Workplace, _besides: Collection[int]) -> Job | None:
+    """Purge what is older than the settings keep it; one worker at a time, for all clinics."""
+    turn = take_turn(place.runtime.db, place.is_stopping)
+    if turn is None:
+        return None
+
+    def keep() -> None:
+        keep_house(place.runtime, turn)
+
+    return Job(keep)
+
+
 JOBS = (
     JobKind("lookup", 4, take_lookup),
     JobKind("sync", 2, take_sync, every_seconds=SYNC_SECONDS),
+    JobKind("housekeeping", 1, take_housekeeping, every_seconds=30.0),
 )

@@ -15,6 +15,7 @@ from pydantic import (
     HttpUrl,
     TypeAdapter,
     ValidationError,
+    ValidationInfo,
     field_validator,
 )
 from sqlalchemy.engine import make_url
@@ -24,6 +25,8 @@ from .errors import ConfigError
 
 PREFIX = "RINGNOTE_"
 POSTGRES_DRIVER = "postgresql+psycopg"
+SHORTEST_EVENTS_DAYS = 3
+LONGEST_KEPT_DAYS = 36500
 
 
 def default_data_dir() -> Path:
@@ -53,6 +56,14 @@ class Settings(BaseModel):
     """How many proxies stand before it whose X-Forwarded headers are believed."""
     missed_grace_seconds: float = Field(default=20.0, ge=0, le=3600)
     """How long an unanswered hangup waits for a late answer event before it counts as missed."""
+    keep_events_days: int = Field(default=90, ge=0, le=LONGEST_KEPT_DAYS)
+    """How long webhooks are kept as they came; 0 for ever, as for the three below."""
+    keep_attempts_days: int = Field(default=90, ge=0, le=LONGEST_KEPT_DAYS)
+    """How long each try to write an entry is kept."""
+    keep_records_days: int = Field(default=1095, ge=0, le=LONGEST_KEPT_DAYS)
+    """How long calls and texts are kept, with their entries."""
+    keep_ended_days: int = Field(default=90, ge=0, le=LONGEST_KEPT_DAYS)
+    """How long what has ended is kept: tokens, addresses, revoked rules, answered look-ups."""
     allow_private_pms: bool = False
     """Whether a PMS may live on a loopback or private address."""
     log_format: Literal["text", "json"] = "text"
@@ -94,6 +105,28 @@ class Settings(BaseModel):
                     "is no web address; write https://host or https://host/path"
                 ) from None
         return value.rstrip("/")
+
+    @field_validator("keep_events_days")
+    @classmethod
+    def _long_enough_for_a_call(cls, value: int) -> int:
+        if 0 < value < SHORTEST_EVENTS_DAYS:
+            raise ValueError(
+                f"must be 0 (for ever) or at least {SHORTEST_EVENTS_DAYS}:"
+                " a call's webhooks may come for a day"
+            )
+        return value
+
+    @field_validator("keep_records_days")
+    @classmethod
+    def _not_before_its_events(cls, value: int, info: ValidationInfo) -> int:
+        events = info.data.get("keep_events_days", 0)
+        if value and (not events or value < events):
+            kept = f"{events} days" if events else "for ever"
+            raise ValueError(
+                f"must be 0 (for ever) or not less than {PREFIX}KEEP_EVENTS_DAYS, which is {kept}:"
+                " a call is not forgotten before its webhooks"
+            )
+        return value
 
     @field_validator("encryption_keys")
     @classmethod

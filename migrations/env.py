@@ -1,5 +1,7 @@
 """How Alembic reaches the database: always through the connection it is handed."""
 
+import re
+
 import sqlalchemy as sa
 from alembic import context
 
@@ -7,11 +9,15 @@ from ringnote.db import UtcDateTime
 from ringnote.models import Base
 
 VERSION_TABLE = "ringnote_alembic_version"
+PARTITION = re.compile(r"ringnote_event_(\d{6}|before|default)")
 
 
 def is_ours(_object, name, kind, _reflected, _compare_to):  # type: ignore[no-untyped-def]
-    """A host's tables may live in the same database; they are none of our business."""
-    return kind != "table" or name.startswith("ringnote_")
+    """A host's tables may live in the same database; they are none of our business.
+
+    Partitions come and go with the months: no revision knows them.
+    """
+    return kind != "table" or (name.startswith("ringnote_") and not PARTITION.fullmatch(name))
 
 
 def frozen_types(kind, item, context):  # type: ignore[no-untyped-def]

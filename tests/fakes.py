@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 
-from ringnote.clock import utc_now
+from ringnote.clock import Clock, utc_now
 from ringnote.connectors.base import (
     Capabilities,
     CheckResult,
@@ -153,9 +153,11 @@ class MemoryConnector(Connector):
         raise failure
 
 
-def tools(db: Database, is_held: Callable[[Work], bool] = lambda _: True) -> Tools:
+def tools(
+    db: Database, is_held: Callable[[Work], bool] = lambda _: True, clock: Clock = utc_now
+) -> Tools:
     """What tries are made with, for whom no lease ever runs out."""
-    return Tools(utc_now, is_held, Records(db))
+    return Tools(clock, is_held, Records(db))
 
 
 class HeldClock:

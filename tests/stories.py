@@ -11,11 +11,13 @@ from urllib.parse import urlencode
 import sqlalchemy as sa
 
 from fakes import tools
-from ringnote.clock import utc_now
+from ringnote.clock import Clock, utc_now
 from ringnote.connectors.base import Connector
 from ringnote.delivery import outbox
 from ringnote.delivery.deliver import deliver
 from ringnote.delivery.finish import finish_all
+from ringnote.keeping.house import keep_house
+from ringnote.keeping.turn import take_turn
 from ringnote.ledger.settle import settle_due
 from ringnote.models import Call, Callback, Clinic, DueMark, Entry, Transcript
 from ringnote.runtime import Runtime
@@ -112,11 +114,17 @@ def settle(runtime: Runtime) -> None:
         pass
 
 
-def write(runtime: Runtime, pms: Connector) -> None:
+def write(runtime: Runtime, pms: Connector, clock: Clock = utc_now) -> None:
     """Write all that is due to this PMS."""
     while work := outbox.claim(runtime.db, 10):
-        ended = [(each, deliver(each, pms, tools(runtime.db))) for each in work]
+        ended = [(each, deliver(each, pms, tools(runtime.db, clock=clock))) for each in work]
         finish_all(runtime.db, ended)
+
+
+def purge(runtime: Runtime) -> dict[str, int] | None:
+    """Purge all that has its age, without pauses; what went, None if another is at it."""
+    turn = take_turn(runtime.db, lambda: False, at_once=True)
+    return keep_house(runtime, turn) if turn else None
 
 
 def moments(told: Any) -> Iterator[str | None]:

@@ -27,6 +27,7 @@ ROOMS = (
     {"directory"},
     {"ledger"},
     {"delivery"},
+    {"keeping"},
     {"worker", "background", "jobs"},
     {"access"},
     {"web"},

@@ -2,6 +2,7 @@
 
 import datetime
 import importlib
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -93,12 +94,17 @@ def list_revisions() -> list[str]:
 
 def reflect(db: Database) -> sa.MetaData:
     tables = sa.MetaData()
-    tables.reflect(db.engine)
+    tables.reflect(db.engine, only=sorted(names(db)))
     return tables
 
 
 def names(db: Database) -> set[str]:
-    return set(sa.inspect(db.engine).get_table_names())
+    """Every table, but for the partitions of one: they come and go with the months."""
+    return {
+        name
+        for name in sa.inspect(db.engine).get_table_names()
+        if not re.fullmatch(r"ringnote_event_(\d{6}|before|default)", name)
+    }
 
 
 def fill(db: Database) -> None:

@@ -141,3 +141,33 @@ def test_a_data_folder_that_cannot_be_made_is_named(tmp_path):
 
     with pytest.raises(ConfigError, match="RINGNOTE_DATA_DIR"):
         kept_secret(tmp_path / "file" / "data", "key", lambda: "x")
+
+
+@pytest.mark.parametrize(
+    ("given", "fault"),
+    [
+        ({"RINGNOTE_KEEP_EVENTS_DAYS": "1"}, "RINGNOTE_KEEP_EVENTS_DAYS: must be 0 (for ever) or"),
+        ({"RINGNOTE_KEEP_EVENTS_DAYS": "-1"}, "RINGNOTE_KEEP_EVENTS_DAYS: Input should be greater"),
+        ({"RINGNOTE_KEEP_RECORDS_DAYS": "30"}, "RINGNOTE_KEEP_RECORDS_DAYS: must be 0 (for ever)"),
+        ({"RINGNOTE_KEEP_ENDED_DAYS": "soon"}, "RINGNOTE_KEEP_ENDED_DAYS: Input should be a valid"),
+        (
+            {"RINGNOTE_KEEP_EVENTS_DAYS": "0", "RINGNOTE_KEEP_RECORDS_DAYS": "365"},
+            "RINGNOTE_KEEP_RECORDS_DAYS: must be 0 (for ever) or not less than"
+            " RINGNOTE_KEEP_EVENTS_DAYS, which is for ever",
+        ),
+    ],
+)
+def test_times_that_make_no_sense_are_refused(given, fault):
+    with pytest.raises(ConfigError) as caught:
+        load_settings(environ=given)
+
+    [said] = caught.value.faults
+    assert said.startswith(fault)
+
+
+def test_times_can_be_for_ever_or_as_short_as_a_call_takes():
+    settings = load_settings(
+        environ={"RINGNOTE_KEEP_EVENTS_DAYS": "3", "RINGNOTE_KEEP_RECORDS_DAYS": "0"}
+    )
+
+    assert (settings.keep_events_days, settings.keep_records_days) == (3, 0)

@@ -33,6 +33,7 @@ CHAPTERS: dict[str, dict[str, Listing]] = {
         "serve": Listing("serve", "Take webhooks, show the console, and work, in one process."),
         "worker": Listing("worker", "Only work: settle calls and write to the PMS."),
         "check": Listing("check", "Look for faults in the set-up and name them all."),
+        "housekeeping": Listing("housekeeping", "Purge what is older than it is to be kept."),
         "doctor": Listing("doctor", "Say which webhooks the phone system does not send."),
     },
     "Set up a clinic": {
@@ -86,6 +87,10 @@ ENVIRONMENT = (
     ("RINGNOTE_PROXIES", "how many proxies before it are believed (0)"),
     ("RINGNOTE_MISSED_GRACE_SECONDS", "how long a hangup waits for a late answer (20)"),
     ("RINGNOTE_ALLOW_PRIVATE_PMS", "1 allows a PMS on a loopback or private address"),
+    ("RINGNOTE_KEEP_EVENTS_DAYS", "how long webhooks are kept (90; 0 for ever, as for all four)"),
+    ("RINGNOTE_KEEP_ATTEMPTS_DAYS", "how long tries to write to the PMS are kept (90)"),
+    ("RINGNOTE_KEEP_RECORDS_DAYS", "how long calls, texts and their entries are kept (1095)"),
+    ("RINGNOTE_KEEP_ENDED_DAYS", "how long ended tokens, revoked rules and such are kept (90)"),
     ("RINGNOTE_LOG_FORMAT", "text or json"),
 )
 

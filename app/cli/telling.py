@@ -28,6 +28,7 @@ def show_story(told: Mapping[str, Any]) -> None:
             ("not reported", ", ".join(told.get("missing", []))),
             ("matched", _matched(told["match"])),
             ("stands", told["standing"]),
+            ("webhooks", told["purged"] or ""),
             ("to do", _to_do(told)),
         ]
     )

@@ -38,7 +38,7 @@ from .rows import (
     read_matches,
     with_entry,
 )
-from .standing import dispose
+from .standing import dispose, purged
 from .views import call_title
 
 SHOWN = {"waiting": EntryState.WAITING, "set_aside": EntryState.SET_ASIDE}
@@ -221,10 +221,16 @@ def _rows(
                 ),
                 "standing": _in_words(state, subject.filtered_by, told),
                 "filtered_by": subject.filtered_by,
+                "purged_at": subject.frozen_at,
+                "purged": purged(_began(subject), subject.frozen_at),
                 "entries": told,
             }
         )
     return rows
+
+
+def _began(subject: Call | Transcript) -> datetime:
+    return subject.started_at if isinstance(subject, Call) else subject.starts_at
 
 
 def _in_words(disposition: str, filtered_by: str | None, entries: Sequence[Told]) -> str:

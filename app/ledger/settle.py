@@ -6,9 +6,11 @@ Called by the worker. No HTTP happens here: a number nobody has is queued for a 
 import hashlib
 import random
 import time
+from collections.abc import Collection
 from datetime import datetime
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
@@ -76,15 +78,23 @@ def settle_subject(runtime: Runtime, subject: Subject) -> bool:
     return True
 
 
-def _take(session: Session, db: Database, subject: Subject) -> int | None:
-    # The subject is locked by its name, not by a row of it, so that ingest, which bumps the mark's
+def lock_subjects(session: Session, db: Database, subjects: Collection[Subject]) -> set[Subject]:
+    """Keep all others from settling these until the transaction ends; those that could be locked.
+
+    Waits for nobody: what somebody else is at is left out.
+    """
+    # A subject is locked by its name, not by a row of it, so that ingest, which bumps the mark's
     # generation, never waits for a settling. SQLite has one writer at a time anyway.
-    if (
-        not db.is_sqlite
-        and not session.scalars(
-            sa.select(sa.func.pg_try_advisory_xact_lock(_lock_number(subject)))
-        ).one()
-    ):
+    if db.is_sqlite or not subjects:
+        return set(subjects)
+    numbers = {_lock_number(subject): subject for subject in subjects}
+    number = sa.func.unnest(sa.cast(list(numbers), ARRAY(sa.BigInteger))).column_valued()
+    taken = session.execute(sa.select(number, sa.func.pg_try_advisory_xact_lock(number)))
+    return {numbers[row[0]] for row in taken if row[1]}
+
+
+def _take(session: Session, db: Database, subject: Subject) -> int | None:
+    if not lock_subjects(session, db, [subject]):
         return None
     query = sa.select(DueMark.generation).where(*_where(subject), DueMark.due_at <= db.now())
     return session.scalars(query).first()

@@ -1,6 +1,6 @@
 """Settling one callUuid: its calls, their matches, their notes and their callback."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -16,7 +16,7 @@ from ..models import (
 from ..numbers import NumberKind, read_number
 from ..runtime import Runtime
 from ..signals import announce, call_settled
-from ..telephony.calls import fold_call, settles_at, split_reused
+from ..telephony.calls import fold_call, settles_at, split_off, split_reused
 from ..telephony.facts import Correction, Fact
 from ..telephony.summaries import CallSummary, summary_from_json, summary_to_json
 from .callbacks import settle_callbacks
@@ -51,7 +51,7 @@ def settle_call(
     now = db.present(session)
     clinic = session.get_one(Clinic, clinic_id)
     calls = _calls(session, clinic, call_uuid)
-    facts = read_facts(session, clinic.id, SubjectKind.CALL, call_uuid)
+    facts = _unfrozen(read_facts(session, clinic.id, SubjectKind.CALL, call_uuid), calls)
     for did, label in lines_in_order(facts):
         if number := read_number(did, clinic.region).e164:
             see_line(session, db, clinic, number, label, now)
@@ -65,12 +65,12 @@ def settle_call(
             # What it was stays as it is; what people do about its callback goes on.
             cause = Cause.of(("call", call.id), call.number, "", call.started_at)
             settle_callbacks(session, db, clinic, cause, False, now)
-    for ordinal, group in enumerate(groups, start=1):
+    first = _first_ordinal(calls)
+    for place, group in enumerate(groups):
+        ordinal = first + place
         call = calls.get(ordinal) or _add(session, clinic, call_uuid, ordinal, group[0].at)
-        if call.frozen_at:
-            continue
         before = _known(call)
-        mine = _within(corrections, group, groups[ordinal:])
+        mine = _within(corrections, group, groups[place + 1 :])
         whole = [*group, *read_leg_facts(session, call)]
         due_at = settles_at(whole, grace)
         summary = fold_call(whole, mine, grounds)
@@ -123,6 +123,20 @@ def _write(
 def _calls(session: Session, clinic: Clinic, call_uuid: str) -> dict[int, Call]:
     query = sa.select(Call).where(Call.clinic_id == clinic.id, Call.call_uuid == call_uuid)
     return {call.ordinal: call for call in session.scalars(query)}
+
+
+def _unfrozen(facts: list[Fact], calls: Mapping[int, Call]) -> list[Fact]:
+    """The facts that may be folded. Calls are frozen in their order: the earlier ones first."""
+    frozen = [call for call in calls.values() if call.frozen_at]
+    if not frozen:
+        return facts
+    return split_off(facts, max(summary_from_json(call.summary).last_event_at for call in frozen))
+
+
+def _first_ordinal(calls: Mapping[int, Call]) -> int:
+    """The ordinal of the first call that is folded. Those before it are frozen, or gone."""
+    folded = [ordinal for ordinal, call in calls.items() if not call.frozen_at]
+    return min(folded, default=max(calls, default=0) + 1)
 
 
 def _add(

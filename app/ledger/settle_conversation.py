@@ -47,8 +47,9 @@ def settle_conversation(
     standing = _standing(session, conversation)
     kept = [Kept(_event_ids(each), each.summary.get("cut_by", "day")) for each in standing]
     for window in fold_windows(facts, conversation.timezone, grounds, repeats, cut, kept):
-        transcript, has_changed = _store(session, conversation, window, standing, now)
-        if not transcript.frozen_at:
+        found = _find(standing, window)
+        if found is None or not found.frozen_at:
+            transcript, has_changed = _store(session, conversation, window, found, now)
             transcript.policy_version = transcript.policy_version or version
             _write(session, runtime, clinic, conversation, transcript, window, rules, now)
             if window.number_kind is NumberKind.PHONE:
@@ -118,25 +119,27 @@ def _conversation(session: Session, clinic: Clinic, key: str, now: datetime) -> 
     return conversation
 
 
+def _find(standing: Sequence[Transcript], window: Window) -> Transcript | None:
+    ids = {message.event_id for message in window.messages}
+    mine = [each for each in standing if each.number == (window.number or window.number_raw)]
+    return next((each for each in mine if ids & _event_ids(each)), None) or next(
+        (each for each in mine if each.starts_at == window.starts_at), None
+    )
+
+
 def _store(
     session: Session,
     conversation: Conversation,
     window: Window,
-    standing: Sequence[Transcript],
+    transcript: Transcript | None,
     now: datetime,
 ) -> tuple[Transcript, bool]:
     """The window's row, and whether anything in it is new."""
-    number = window.number or window.number_raw
-    ids = {message.event_id for message in window.messages}
-    mine = [each for each in standing if each.number == number]
-    transcript = next((each for each in mine if ids & _event_ids(each)), None) or next(
-        (each for each in mine if each.starts_at == window.starts_at), None
-    )
     if transcript is None:
         transcript = Transcript(
             clinic_id=conversation.clinic_id,
             conversation_id=conversation.id,
-            number=number,
+            number=window.number or window.number_raw,
             starts_at=window.starts_at,
             ends_at=window.ends_at,
             local_day=window.local_day,

@@ -57,6 +57,14 @@ def stand(
             return f"withdrawn: {reason}" if reason else "withdrawn"
 
 
+def purged(started_at: datetime, frozen_at: datetime | None) -> str | None:
+    """That a call's or window's webhooks are gone, as a front desk would say it; None if not."""
+    if frozen_at is None:
+        return None
+    days = (frozen_at - started_at).days
+    return f"its webhooks were purged on {frozen_at:%Y-%m-%d}, after {days} days"
+
+
 def span(seconds: float) -> str:
     """A wait in words: 'a moment', '40 s', '4 min', '3 h'."""
     if seconds < 1:

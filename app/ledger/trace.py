@@ -51,7 +51,8 @@ def tell_conversation(session: Session, key: str, clinics: Clinics = None) -> li
         messages = transcript.summary.get("messages", [])
         each["messages"] = messages
         ids = [one for message in messages for one in (message["event_id"], *message["repeats"])]
-        events = session.scalars(sa.select(Event).where(Event.id.in_(ids)).order_by(Event.id))
+        kept = [] if transcript.frozen_at else ids
+        events = session.scalars(sa.select(Event).where(Event.id.in_(kept)).order_by(Event.id))
         first = {message["event_id"] for message in messages}
         each["events"] = [
             tell_event(event) | {"changed": ["a new text"] if event.id in first else []}
@@ -77,6 +78,9 @@ def tell_event(event: Event) -> Told:
 
 def _tell_events(session: Session, call: Call, last_started_at: datetime | None) -> list[Told]:
     """The call's events and those of its legs, each with what it changed."""
+    if call.frozen_at:
+        # What is left of them, on its way out, would tell half of it.
+        return []
     events = _events(session, call, last_started_at)
     for leg in session.scalars(sa.select(Call).where(Call.leg_of == call.id)):
         events += _events(session, leg, None)

@@ -31,7 +31,16 @@ from .directory import (
     NumberRule,
     SyncState,
 )
-from .event import Decision, DueMark, Event, EventStatus, SubjectKind, new_event_id
+from .event import (
+    Decision,
+    DueMark,
+    Event,
+    EventStatus,
+    SubjectKind,
+    lowest_event_id,
+    new_event_id,
+)
+from .keeping import Housekeeping
 from .ledger import (
     Callback,
     CallbackMember,
@@ -68,6 +77,7 @@ __all__ = [
     "EntryState",
     "Event",
     "EventStatus",
+    "Housekeeping",
     "Line",
     "Lookup",
     "Match",
@@ -86,5 +96,6 @@ __all__ = [
     "UserClinic",
     "WebhookToken",
     "WhenInDoubt",
+    "lowest_event_id",
     "new_event_id",
 ]

@@ -10,11 +10,26 @@ from sqlalchemy.orm import Mapped, mapped_column
 from .base import Base, Json, Key, Ref, words
 
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+EVENT_ID = sa.String(26).with_variant(sa.String(26, collation="C"), "postgresql")
+"""Compared byte by byte, whatever the database's language: partitions are cut by it."""
 
 
 def new_event_id(received_at: datetime) -> str:
     """A ULID: 48 bits of milliseconds and 80 random ones. Sorts by time; unique beforehand."""
-    value = int(received_at.timestamp() * 1000) << 80 | int.from_bytes(os.urandom(10), "big")
+    return _ulid(received_at, int.from_bytes(os.urandom(10), "big"))
+
+
+def lowest_event_id(moment: datetime) -> str:
+    """What the ids of all events received from `moment` on come at or behind.
+
+    An event's time of receipt is never later than its id tells: one that was received from `moment`
+    on has an id from here on, and one whose id comes before was received before.
+    """
+    return _ulid(moment, 0)
+
+
+def _ulid(moment: datetime, rest: int) -> str:
+    value = int(moment.timestamp() * 1000) << 80 | rest
     return "".join(CROCKFORD[value >> shift & 31] for shift in range(125, -1, -5))
 
 
@@ -33,7 +48,10 @@ class EventStatus(enum.StrEnum):
 
 
 class Event(Base):
-    """One webhook as it came. Appended by ingest, never changed, purged by age."""
+    """One webhook as it came. Appended by ingest, never changed, purged by age.
+
+    On PostgreSQL it is partitioned by the month of its id (see keeping/partitions.py).
+    """
 
     __tablename__ = "ringnote_event"
     __table_args__ = (
@@ -41,7 +59,7 @@ class Event(Base):
         sa.Index(None, "clinic_id", "id"),
     )
 
-    id: Mapped[str] = mapped_column(sa.String(26), primary_key=True)
+    id: Mapped[str] = mapped_column(EVENT_ID, primary_key=True)
     clinic_id: Mapped[Ref] = mapped_column(sa.ForeignKey("ringnote_clinic.id", ondelete="CASCADE"))
     received_at: Mapped[datetime]
     content_type: Mapped[str]

@@ -24,6 +24,14 @@ def split_reused(facts: Iterable[Fact]) -> list[tuple[Fact, ...]]:
     return [tuple(group) for group in groups]
 
 
+def split_off(facts: Iterable[Fact], last_at: datetime) -> list[Fact]:
+    """What is no part of a call of this callUuid whose last event came at `last_at`."""
+    kept = sorted(facts, key=_stamp)
+    while kept and kept[0].at - last_at <= REUSED_AFTER:
+        last_at = max(last_at, kept.pop(0).at)
+    return kept
+
+
 def settles_at(facts: Sequence[Fact], grace: timedelta) -> datetime:
     """When a call of these facts is to be settled: what ended it, plus `grace` where a late answer
     may still come; four hours after its last event where no end was reported."""

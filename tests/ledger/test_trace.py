@@ -1,15 +1,17 @@
 """Whole stories: from a note back to its webhooks, from a webhook forward to the note."""
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from factories import make_client, make_clinic, make_connection
 from fakes import MemoryConnector
+from ringnote.clock import utc_now
 from ringnote.errors import OutcomeUnknown, Temporary
 from ringnote.ledger.corrections import correct_call
 from ringnote.ledger.trace import tell_call, tell_conversation
-from stories import CALLER, Phone, settle, write
+from stories import CALLER, Phone, purge, settle, write
 
 AT = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)
 
@@ -205,3 +207,24 @@ def test_a_conversation_is_told_window_by_window_with_its_own_events(runtime, ph
     assert [each["type"] for each in first["events"]] == ["inboundMessage"] * 2
     assert [each["text"] for each in second["messages"]] == ["Yes."]
     assert [each["type"] for each in second["events"]] == ["outboundMessage"]
+
+
+def test_a_call_whose_webhooks_were_purged_says_so_and_tells_none(runtime):
+    clinic = make_clinic(runtime.db)
+    phone = Phone(runtime, clinic, at=utc_now() - timedelta(days=130, hours=1))
+    make_client(runtime.db, clinic, "C1", "Jane Doe", numbers=[CALLER])
+    make_connection(runtime.db, clinic)
+    phone.answered("u-1")
+    phone.text("Is Rex ready?")
+    settle(runtime)
+    write(runtime, MemoryConnector())
+
+    purge(runtime)
+
+    with runtime.db.reading() as session:
+        told = [*tell_call(session, "u-1"), *tell_conversation(session, "c-1")]
+    assert [each["events"] for each in told] == [[], []]
+    for each in told:
+        assert re.fullmatch(
+            r"its webhooks were purged on \d{4}-\d\d-\d\d, after 13[01] days", each["purged"]
+        )

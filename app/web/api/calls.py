@@ -99,7 +99,11 @@ class WholeCall(Call):
     missing: list[str] = Field(
         description="What the phone system should have reported and did not.", examples=[[]]
     )
-    events: list[CallEvent] = Field(description="In order of receipt.")
+    purged_at: datetime | None = Field(
+        description="When its webhooks were purged by their age: it stays as it is.",
+        examples=[None],
+    )
+    events: list[CallEvent] = Field(description="In order of receipt; none once they were purged.")
 
 
 class CallsQuery(ClinicPageQuery):
@@ -147,6 +151,7 @@ def get_call(session: Session, query: ById) -> WholeCall:
         talked_seconds=row.summary.get("talked_seconds"),
         evidence=story["evidence"],
         missing=story["missing"],
+        purged_at=story["purged_at"],
         events=[
             CallEvent(
                 id=event["id"],
