@@ -1,7 +1,7 @@
 """A disk without space: what comes waits or is refused, and all goes on once there is space again.
 
-SQLite is really full (its pages are counted). PostgreSQL lies on a disk of a few megabytes where
-the machine lets one be mounted; everywhere else it raises, by a trigger, what it raises then.
+SQLite is really full (its pages are counted). PostgreSQL raises, by a trigger, what it raises on a
+full disk.
 """
 
 import threading
