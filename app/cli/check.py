@@ -17,6 +17,7 @@ from ..models import Clinic, Connection, ConnectionState, Event, EventStatus, We
 from ..runtime import Runtime
 from ..settings import PREFIX, Settings, suggest
 from ..spool import REFUSED
+from .check_house import tell_house
 from .context import find_runtime
 from .output import emit, json_option, print_table
 
@@ -66,6 +67,7 @@ def _findings(context: click.Context) -> Iterator[Finding]:
     yield from _of_spool(runtime)
     yield (keys := _of_keys(runtime))
     if database.state != "fault":
+        yield from (Finding("house", state, said) for state, said in tell_house(runtime))
         yield from _of_clinics(runtime, has_keys=keys.state == "ok")
 
 
