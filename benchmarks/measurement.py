@@ -126,6 +126,21 @@ def compare(
     ]
 
 
+def measured_once(
+    name: str,
+    what: str,
+    database: str,
+    ours: Sample,
+    floor: tuple[str, Sample],
+    figures: Mapping[str, float],
+) -> Measurement:
+    """What took a single long round, beside its floor's name and round."""
+    floor_name, theirs = floor
+    subject = Subject(name, what, lambda: ours)
+    more = {**_percentiles([ours]), **figures}
+    return _measurement(subject, floor_name, database, [ours], [theirs], more)
+
+
 def _measurement(
     subject: Subject,
     floor: str,

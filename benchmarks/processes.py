@@ -14,6 +14,7 @@ from .measurement import BenchmarkError
 
 RINGNOTE = (sys.executable, "-c", "from ringnote.cli import main; main()")
 BARE = (sys.executable, "-m", "benchmarks.bare")
+FATES = (sys.executable, "-m", "benchmarks.fates")
 STOP_SECONDS = 20
 KIB_A_MIB = 1024
 
@@ -43,9 +44,9 @@ def serving(stage: Stage) -> Iterator[Running]:
 
 
 @contextmanager
-def working(stage: Stage) -> Iterator[Running]:
-    """`ringnote worker` on the stage's database."""
-    with _running("worker", (*RINGNOTE, "worker"), stage, serves=False) as running:
+def working(stage: Stage, name: str = "worker") -> Iterator[Running]:
+    """`ringnote worker` on the stage's database; what it says is kept under `name`."""
+    with _running(name, (*RINGNOTE, "worker"), stage, serves=False) as running:
         yield running
 
 
@@ -61,6 +62,13 @@ def pretending(stage: Stage, token: str) -> Iterator[Running]:
 def answering(stage: Stage) -> Iterator[Running]:
     """A bare Flask route that answers 200."""
     with _running("bare", BARE, stage) as running:
+        yield running
+
+
+@contextmanager
+def treating(stage: Stage) -> Iterator[Running]:
+    """A PMS that treats clinics differently, by their addresses (`fates.py`)."""
+    with _running("fates", FATES, stage) as running:
         yield running
 
 

@@ -11,7 +11,17 @@ from .measurement import Measurement
 
 COLUMNS = ("", "database", "ours", "a second", "floor", "floor's", "ratio", "also")
 TO_THE_RIGHT = {"ours", "a second", "floor's", "ratio"}
-SHOWN = ("p95_ms", "statements", "peak_mib")
+SHOWN = (
+    "p95_ms",
+    "p99_ms",
+    "max_ms",
+    "statements",
+    "peak_mib",
+    "backlog_written",
+    "hung_at_once",
+    "answers_429",
+    "answers_500",
+)
 WIDTH = 160
 """Where what is printed to has no width of its own."""
 
@@ -57,4 +67,4 @@ def _figure(name: str, value: float) -> str:
         return f"{words} {value:.1f} ms"
     if unit == "mib":
         return f"{words} {value:.0f} MiB"
-    return f"{value:.0f} {name}"
+    return f"{value:.0f} {name.replace('_', ' ')}"
