@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import requests
@@ -26,8 +27,10 @@ from .measurement import BenchmarkError, Effort, Measurement, Sample, measured_o
 
 WORKERS = 2
 BETWEEN_SECONDS = 1 / 40
-START_SECONDS = 5.0
-"""Until the first of the others is due, when workers run and trouble has begun."""
+START_SECONDS = 1.0
+"""From when the workers run, and trouble begins, until the first of the others is due."""
+STARTED = "worker.started"
+LATER = timedelta(days=1)
 WAIT_SECONDS = 30.0
 TIMEOUT_SECONDS = 10
 POSTS = 100
@@ -37,17 +40,21 @@ def measure(stage: Stage, effort: Effort) -> list[Measurement]:
     """Measure how long after they are due the entries of quiet connections are written."""
     db = stage.runtime.db
     backlog, quiet = effort.operations(100_000, 2_000), effort.operations(996, 40)
-    with processes.treating(stage) as pms:
+    # The PMS ends first, so that no worker waits for the calls that it keeps open.
+    with ExitStack() as workers, processes.treating(stage) as pms:
         fates = [FINE, HUNG, BUSY, BROKEN] + [FINE] * quiet
         ids = add_connections(db, stage.runtime.vault, [f"{pms.url}/{fate}" for fate in fates])
+        add_due(db, dict.fromkeys(ids[4:], 1), {})
+        _put_off(db)
         add_due(db, {ids[0]: backlog, **dict.fromkeys(ids[1:4], backlog // 100)}, {})
+        names = [f"worker-{number}" for number in range(WORKERS)]
+        for name in names:
+            workers.enter_context(processes.working(stage, name))
+        _wait_for_start([stage.folder / f"{name}.log" for name in names])
         due = _spread(db, ids[4:])
-        with ExitStack() as stack:
-            for number in range(WORKERS):
-                stack.enter_context(processes.working(stage, f"worker-{number}"))
-            told = _wait(pms.url, due)
-        waits = [told["written"][each] - at.timestamp() for each, at in due.items()]
+        told = _wait(pms.url, due)
         plain = _post(pms.url)
+    waits = [told["written"][each] - at.timestamp() for each, at in due.items()]
     figures = {
         "max_ms": max(waits) * 1000,
         "backlog_written": len(told["written"].keys() - due.keys()),
@@ -56,15 +63,28 @@ def measure(stage: Stage, effort: Effort) -> list[Measurement]:
         "answers_500": told["asked"][BROKEN],
     }
     what = f"due to written, {len(due)} connections beside 4 in trouble"
-    ours = Sample(statistics.median(waits), tuple(waits))
     return [
-        measured_once("fairness", what, stage.database, ours, ("requests POST", plain), figures)
+        measured_once(
+            "fairness", what, stage.database, _median(waits), ("requests POST", plain), figures
+        )
     ]
 
 
+def _put_off(db: Database) -> None:
+    with db.transaction() as session:
+        session.execute(sa.update(OutboxRow).values(due_at=utc_now() + LATER))
+
+
+def _wait_for_start(logs: Sequence[Path]) -> None:
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not all(STARTED in log.read_text() for log in logs):
+        if time.monotonic() > deadline:
+            raise BenchmarkError(f"no worker started within {WAIT_SECONDS:.0f} seconds")
+        time.sleep(0.1)
+
+
 def _spread(db: Database, quiet: Sequence[int]) -> dict[str, datetime]:
-    """An entry of each connection, due one after another; by reference, when. Commits."""
-    add_due(db, dict.fromkeys(quiet, 1), {})
+    """Have each connection's entry due one after another; by reference, when. Commits."""
     first = utc_now() + timedelta(seconds=START_SECONDS)
     at = {each: first + timedelta(seconds=n * BETWEEN_SECONDS) for n, each in enumerate(quiet)}
     with db.transaction() as session:
@@ -103,4 +123,9 @@ def _post(url: str) -> Sample:
             note = {"reference": f"plain-{number}"}
             session.post(f"{url}/{FINE}/api/v1/notes", json=note, timeout=TIMEOUT_SECONDS)
 
-        return timed(post, range(POSTS))
+        latencies = timed(post, range(POSTS)).latencies
+    return _median(latencies)
+
+
+def _median(seconds: Sequence[float]) -> Sample:
+    return Sample(statistics.median(seconds), tuple(seconds))

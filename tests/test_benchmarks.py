@@ -62,6 +62,19 @@ def test_the_table_has_a_line_for_each_row(quick):
         assert row["floor"] in ran.stdout
 
 
+def test_fairness_is_measured_where_it_is_asked_for_and_tells_of_those_in_trouble(tmp_path):
+    path = tmp_path / "figures.json"
+
+    ran = run("--quick", "--only", "fairness", "--database", "sqlite", "--json", path)
+
+    assert ran.returncode == 0, ran.stderr
+    [row] = json.loads(path.read_text())["measurements"]
+    assert row["name"] == "fairness"
+    assert row["figures"]["max_ms"] >= row["figures"]["p99_ms"] > 0
+    trouble = ("backlog_written", "hung_at_once", "answers_429", "answers_500")
+    assert all(row["figures"][name] > 0 for name in trouble)
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
