@@ -55,19 +55,24 @@ def measure(stage: Stage, effort: Effort) -> list[Measurement]:
         told = _wait(pms.url, due)
         plain = _post(pms.url)
     waits = [told["written"][each] - at.timestamp() for each, at in due.items()]
-    figures = {
+    what = f"due to written, {len(due)} connections beside 4 in trouble"
+    ours, floor = _median(waits), ("requests POST", plain)
+    return [
+        measured_once("fairness", what, stage.database, ours, floor, _figures(waits, told, due))
+    ]
+
+
+def _figures(
+    waits: Sequence[float], told: Mapping[str, Any], due: Mapping[str, datetime]
+) -> dict[str, float]:
+    """The longest wait, and what was done for the four in trouble meanwhile."""
+    return {
         "max_ms": max(waits) * 1000,
         "backlog_written": len(told["written"].keys() - due.keys()),
         "hung_at_once": told["most_hanging"],
         "answers_429": told["asked"][BUSY],
         "answers_500": told["asked"][BROKEN],
     }
-    what = f"due to written, {len(due)} connections beside 4 in trouble"
-    return [
-        measured_once(
-            "fairness", what, stage.database, _median(waits), ("requests POST", plain), figures
-        )
-    ]
 
 
 def _put_off(db: Database) -> None:

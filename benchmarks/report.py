@@ -13,7 +13,6 @@ COLUMNS = ("", "database", "ours", "a second", "floor", "floor's", "ratio", "als
 TO_THE_RIGHT = {"ours", "a second", "floor's", "ratio"}
 SHOWN = (
     "p95_ms",
-    "p99_ms",
     "max_ms",
     "statements",
     "peak_mib",
