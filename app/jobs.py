@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from .delivery.accounts import Accounts
+from .delivery.read_back import claim_turn, read_back
 from .directory.lookup import answer_lookup, claim_lookup
 from .directory.sync import follow_clients
 from .directory.sync_state import claim_due
@@ -16,6 +17,7 @@ from .keeping.turn import take_turn
 from .runtime import Runtime
 
 SYNC_SECONDS = 5.0
+READ_BACK_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +94,23 @@ def take_housekeeping(place: Workplace, _besides: Collection[int]) -> Job | None
     return Job(keep)
 
 
+def take_read_back(place: Workplace, besides: Collection[int]) -> Job | None:
+    """Look whether a clinic's open tasks were done or deleted in its PMS."""
+    db = place.runtime.db
+    turn = claim_turn(db, besides)
+    if turn is None:
+        return None
+
+    def read() -> None:
+        connector = place.accounts.connector(turn.connection_id)
+        read_back(db, turn, connector, place.runtime.clock, place.is_stopping)
+
+    return Job(read, turn.clinic_id)
+
+
 JOBS = (
     JobKind("lookup", 4, take_lookup),
     JobKind("sync", 2, take_sync, every_seconds=SYNC_SECONDS),
     JobKind("housekeeping", 1, take_housekeeping, every_seconds=30.0),
+    JobKind("read_back", 2, take_read_back, every_seconds=READ_BACK_SECONDS),
 )

@@ -15,14 +15,14 @@ from factories import make_client, make_clinic
 from ringnote.clock import utc_now
 from ringnote.delivery.connections import open_connection
 from ringnote.ledger.corrections import correct_call
-from ringnote.models import Client, Entry, EntryState, OutboxRow, SyncState
+from ringnote.models import CallbackState, Client, Entry, EntryState, OutboxRow, SyncState
 from ringnote.sandbox.faults import Fault, FaultKind, Faults
 from ringnote.sandbox.people import invent_clients
 from ringnote.sandbox.pms import create_pms
 from ringnote.sandbox.server import Server
 from ringnote.sandbox.store import Store
 from ringnote.worker import Worker
-from stories import CALLER, Phone, entries
+from stories import CALLER, Phone, callbacks, entries
 
 TOKEN = "a-token-of-the-pretend-pms"
 
@@ -224,3 +224,23 @@ def test_a_merge_in_the_pms_has_later_changes_amend_what_was_written(runtime, ph
 def have_sync_due(runtime):
     with runtime.db.transaction() as session:
         session.execute(sa.update(SyncState).values(due_at=utc_now() - timedelta(seconds=1)))
+
+
+@pytest.mark.parametrize("how", ["done", "deleted"])
+def test_a_task_done_or_deleted_in_the_pms_closes_its_callback_though_nothing_else_happens(
+    runtime, phone, store, how
+):
+    phone.missed("u-1")
+    Worker(runtime).run_until_idle()
+    [task] = tasks(store)
+    if how == "done":
+        store.records.change("task", task["id"], {"status": "done"})
+    else:
+        store.records.remove("task", task["id"])
+    with runtime.db.transaction() as session:
+        session.execute(sa.update(Entry).values(read_back_at=utc_now() - timedelta(seconds=1)))
+
+    Worker(runtime).run_until_idle()
+
+    [callback] = callbacks(runtime)
+    assert (callback.state, "in the PMS" in callback.closed_by) == (CallbackState.DONE, True)

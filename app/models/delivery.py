@@ -127,7 +127,7 @@ class Attempt(Base):
     )
     version: Mapped[int]
     action: Mapped[str]
-    """'create', 'update', 'delete', 'complete', 'look_up' or 'none'."""
+    """'create', 'update', 'delete', 'complete', 'look_up', 'read_back' or 'none'."""
     started_at: Mapped[datetime]
     duration_ms: Mapped[int]
     outcome: Mapped[str]

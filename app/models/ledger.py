@@ -120,6 +120,12 @@ class Entry(Base):
         sa.UniqueConstraint("clinic_id", "subject_kind", "subject_id", "kind", "client"),
         sa.Index(None, "clinic_id", "state"),
         sa.Index(None, "clinic_id", "client"),
+        sa.Index(
+            "ix_ringnote_entry_read_back",
+            "read_back_at",
+            sqlite_where=sa.text("kind = 'task' AND state = 'synced' AND is_done_there = 0"),
+            postgresql_where=sa.text("kind = 'task' AND state = 'synced' AND NOT is_done_there"),
+        ),
     )
 
     id: Mapped[Key]
@@ -145,6 +151,9 @@ class Entry(Base):
     pms_id: Mapped[str | None]
     is_done_there: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
     """Whether, at the last that is known, the PMS has the task as done (or has deleted it)."""
+    read_back_at: Mapped[datetime | None]
+    """When a task that stands open is read in the PMS the next time; None: a while after it was
+    written."""
     written_version: Mapped[int | None]
     written_at: Mapped[datetime | None]
     doubt: Mapped[Doubt | None] = mapped_column(words(Doubt))
