@@ -119,7 +119,7 @@ def read_back(
             return
 
 
-def _longest_unread(db: Database, besides: Collection[int]) -> sa.Select[Any]:
+def _longest_unread(db: Database, besides: Collection[int]) -> sa.Select[int, int]:
     able = [name for name, kind in CONNECTORS.items() if kind.capabilities.read_tasks]
     return (
         sa.select(Connection.id, Connection.clinic_id)
@@ -138,7 +138,7 @@ def _longest_unread(db: Database, besides: Collection[int]) -> sa.Select[Any]:
     )
 
 
-def _is_due(db: Database) -> list[sa.ColumnElement[bool]]:
+def _is_due(db: Database) -> list[sa.ColumnExpressionArgument[bool]]:
     """Whether an entry is a task that stands open, which nobody has looked at for long enough."""
     return [
         # Said as its index says it, or it would not be used.
