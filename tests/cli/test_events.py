@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from factories import make_client, make_clinic
 from ringnote.cli import main
-from ringnote.models import Event
+from ringnote.models import EntryKind, Event
 from stories import CALLER, Phone, calls, entries, marks, moments, settle
 
 AT_NIGHT = datetime(2026, 3, 2, 6, 30, tzinfo=UTC)
@@ -46,6 +46,11 @@ def hangup_of(phone, container):
     """The id of a hangup that names this container."""
     body = phone.body("HangupCall", "u-1", extNumber="101", callerIdNum=CALLER)
     return phone.post(body.replace(b"123456", container)).event_id
+
+
+def due_of_task(runtime):
+    [task] = [each for each in entries(runtime) if each.kind is EntryKind.TASK]
+    return datetime.fromisoformat(task.content["due_at"])
 
 
 def stored(runtime):
@@ -200,6 +205,24 @@ def test_a_replay_changes_no_entry_that_is_right(ringnote, runtime, phone):
 
     assert told == {"replayed": 4, "accepted": 4, "quarantined": 0}
     assert [(each.id, each.version, each.updated_at) for each in entries(runtime)] == before
+
+
+@pytest.mark.parametrize(("policy", "minutes"), [("pinned", 60), ("current", 30)])
+def test_a_replay_decides_by_the_policy_that_it_is_told_to(
+    ringnote, runtime, phone, policy, minutes, tmp_path
+):
+    phone.missed("u-1")
+    settle(runtime)
+    before = due_of_task(runtime)
+    edited = tmp_path / "new.toml"
+    shown = ringnote("policy", "show", "Oak Street Vets").stdout
+    edited.write_text(shown.replace("due_minutes = 60", "due_minutes = 30"))
+    ringnote("policy", "set", "Oak Street Vets", str(edited))
+
+    ringnote("events", "replay", "--clinic", "Oak Street Vets", "--policy", policy)
+    settle(runtime)
+
+    assert before - due_of_task(runtime) == timedelta(minutes=60 - minutes)
 
 
 def test_only_what_was_chosen_is_read_anew(ringnote, runtime, phone):
