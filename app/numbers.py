@@ -38,6 +38,11 @@ SPLIT = re.compile(r"[,;](?!\s*e?x)|[\n|&]|\bor\b|\band\b", re.IGNORECASE)
 EXTENSION = re.compile(r"(?:ext(?:n|ension)?\.?|x|#)\s*[:=]?\s*([0-9]{1,6})\s*$", re.IGNORECASE)
 BEGINS = re.compile(r"\(?[+＋\d]")
 BEHIND = re.compile(r"\D+$")
+ALONE = re.compile(r"[+(]?[0-9][0-9 ().+-]*[0-9]")
+"""A field without words or anything that parts numbers."""
+NORTH_AMERICA = frozenset({"US", "CA"})
+PLAIN = re.compile(r"(?:\+?1[ .-]?)?\(?([2-9][0-9]{2})\)?[ .-]{0,2}([0-9]{3})[ .-]?([0-9]{4})")
+"""How most numbers of North America are written; the library would read no more out of them."""
 MATCH_TRIES = 50
 """How often a number is looked for in vain in what holds none at first sight."""
 SHOWN_DIGITS = 4
@@ -114,6 +119,9 @@ def _is_keypad(digits: str) -> bool:
 
 
 def _read_phone(raw: str, text: str, region: str) -> Number:
+    if region in NORTH_AMERICA and (plain := PLAIN.fullmatch(text)):
+        national = "".join(plain.groups())
+        return Number(NumberKind.PHONE, raw, f"+1{national}", national)
     extension = ""
     if found := EXTENSION.search(text):
         extension, text = found[1], text[: found.start()]
@@ -185,6 +193,12 @@ def _likelihood(parsed: PhoneNumber) -> tuple[bool, bool]:
 
 def read_numbers(field: str, region: str) -> list[Number]:
     """Every number in a field that may hold several, or words beside them."""
+    if ALONE.fullmatch(field) and (whole := read_number(field, region)).kind is NumberKind.PHONE:
+        return [whole]
+    return _read_parts(field, region)
+
+
+def _read_parts(field: str, region: str) -> list[Number]:
     found = []
     for part in SPLIT.split(field[:MAX_FIELD]):
         spans = _find_spans(part, region)

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from ringnote import numbers
 from ringnote.numbers import NumberKind, mask, read_number, read_numbers
 
 REGIONS = ("US", "GB", "AU", "NZ", "IE", "CA", "DE", "MX", "AR", "BR", "IT", "")
@@ -347,3 +348,27 @@ def test_a_mask_never_shows_more_than_a_few_of_the_last_digits(number):
     assert number.startswith(f"+{code}" if code else "")
     assert number.endswith(last)
     assert not last or len(number) - 1 - len(code) - len(last) >= len(last)
+
+
+@settings(max_examples=300)
+@given(raw=st.from_regex(numbers.PLAIN, fullmatch=True), region=st.sampled_from(("US", "CA")))
+@example("7378742833", "US")
+@example("(737) 874-2833", "CA")
+@example("+1(212 555.0142", "US")
+def test_a_plain_number_is_read_as_the_library_reads_it(raw, region):
+    quick = read_number(raw, region)
+
+    # An E.164 number is read by the library in any other region.
+    assert quick.e164 == read_number(f"+1{''.join(re.findall('[0-9]', raw)[-10:])}", "DE").e164
+    assert quick.kind in (NumberKind.PHONE, NumberKind.WITHHELD)
+    spelled_out = read_number(f"{raw} (mob)", region)
+    assert (quick.e164, quick.national) == (spelled_out.e164, spelled_out.national)
+
+
+@settings(max_examples=300)
+@given(raw=st.from_regex(numbers.ALONE, fullmatch=True), region=st.sampled_from(REGIONS))
+@example("7378742833", "US")
+@example("212-555-0142", "US")
+@example("020 7946 0958", "GB")
+def test_a_number_alone_in_its_field_is_read_as_one_among_others(raw, region):
+    assert read_numbers(raw, region) == numbers._read_parts(raw, region)
