@@ -18,6 +18,7 @@ from ..models import (
     Conversation,
     Entry,
     Match,
+    NumberRule,
     SubjectKind,
     Transcript,
 )
@@ -57,7 +58,8 @@ def follow_merges(session: Session, clinic_id: int, asked: Collection[str]) -> d
 def repoint_merged(session: Session, db: Database, clinic_id: int, merged: Collection[str]) -> int:
     """Have what is decided for the clients `merged` (external ids) lead to who they are now.
 
-    A decided match becomes the survivor's. An entry that stands in the PMS is the survivor's from
+    A decided match becomes the survivor's, and so does what a person said of a number; the audit
+    trail keeps whom they named. An entry that stands in the PMS is the survivor's from
     now on, as it is, for whatever amends it; one that was not written yet is settled again.
     Returns how many subjects that are. Does not commit.
     """
@@ -65,6 +67,17 @@ def repoint_merged(session: Session, db: Database, clinic_id: int, merged: Colle
     due: set[tuple[SubjectKind, str]] = set()
     for before, after in sorted(now_are.items()):
         if after and after != before:
+            _repoint_further(session, clinic_id, before, after)
+            session.execute(
+                sa.update(NumberRule)
+                .where(
+                    NumberRule.clinic_id == clinic_id,
+                    NumberRule.client == before,
+                    NumberRule.kind.in_(("map", "pick")),
+                )
+                .values(client=after),
+                execution_options={"synchronize_session": False},
+            )
             session.execute(
                 sa.update(Match)
                 .where(Match.clinic_id == clinic_id, Match.client == before)
@@ -76,6 +89,34 @@ def repoint_merged(session: Session, db: Database, clinic_id: int, merged: Colle
     for kind, key in sorted(due):
         mark_due(session, db, clinic_id, kind, key)
     return len(due)
+
+
+def _repoint_further(session: Session, clinic_id: int, before: str, after: str) -> None:
+    """Of matches that are written to several records: name each living one, once."""
+    has_entry = (
+        sa.select(Entry.id)
+        .where(
+            Entry.clinic_id == clinic_id,
+            Entry.client == before,
+            Entry.subject_kind == Match.subject_kind,
+            Entry.subject_id == Match.subject_id,
+        )
+        .exists()
+    )
+    rows = session.execute(
+        sa.select(Match.id, Match.client, Match.candidates)
+        .where(Match.clinic_id == clinic_id, Match.kind == "client", has_entry)
+        .order_by(Match.id)
+    ).all()
+    for key, client, further in rows:
+        now_is = after if client == before else client
+        living = [after if each == before else each for each in further]
+        left = [each for each in dict.fromkeys(living) if each != now_is]
+        if left != further:
+            session.execute(
+                sa.update(Match).where(Match.id == key).values(candidates=left),
+                execution_options={"synchronize_session": False},
+            )
 
 
 def _repoint_entries(session: Session, clinic_id: int, before: str, after: str) -> None:
