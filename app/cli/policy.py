@@ -90,7 +90,8 @@ def check(runtime: Runtime, clinic: str, file: Any, as_json: bool) -> None:
 def set_(runtime: Runtime, clinic: str, file: Any, by: str, as_json: bool) -> None:
     """Make a file ("-" is stdin) the clinic's policy from now on, as a new version.
 
-    What is settled already stays as it is, with the version that decided it.
+    What is settled already stays as it is, with the version that decided it. What waits for a
+    match is decided anew where the rules of matching are others.
     """
     text = read_file(file)
     with runtime.db.transaction() as session:
@@ -99,7 +100,7 @@ def set_(runtime: Runtime, clinic: str, file: Any, by: str, as_json: bool) -> No
         if checked.rules is None:
             raise InputError(faults_in_words(checked))
         was_watching = found.is_watch_only
-        kept, changes = set_policy(session, found, checked.rules, runtime.clock(), by)
+        kept, changes = set_policy(session, runtime.db, found, checked.rules, runtime.clock(), by)
         if found.is_watch_only != was_watching:
             follow_policy(session, runtime.db, found.id)
         value = _checked(checked, changes) | _version(kept)

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 class Matching(BaseModel):
     """What decides where several clients share a number, and what follows where nobody has it."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", strict=True, use_attribute_docstrings=True)
 
     shared: Literal["ask", "primary", "most_recently_active", "all"] = "ask"
     """'all' writes a note to each of them, and tasks to the primary one alone."""

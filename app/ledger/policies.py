@@ -11,6 +11,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from ..db import Database
+from ..directory.waiting import mark_waiting
 from ..errors import InputError
 from ..models import Clinic, Line, Policy
 from .policy_checks import Surroundings, find_faults, find_warnings, normalised
@@ -50,11 +52,12 @@ def check_policy(session: Session, clinic: Clinic, text: str) -> Checked:
 
 
 def set_policy(
-    session: Session, clinic: Clinic, rules: Rules, now: datetime, by: str
+    session: Session, db: Database, clinic: Clinic, rules: Rules, now: datetime, by: str
 ) -> tuple[Policy, list[Change]]:
     """Make these rules the newest version, unless they are; it, and what it changes.
 
-    What is settled already stays with the version that decided it. Does not commit.
+    What is settled already stays with the version that decided it; what waits for a match is
+    decided anew at once where the rules of matching are others. Does not commit.
     """
     # Two who set it at once would both take the same number.
     session.scalars(sa.select(Clinic).where(Clinic.id == clinic.id).with_for_update()).one()
@@ -72,6 +75,8 @@ def set_policy(
     session.add(policy)
     clinic.is_watch_only = rules.watch_only
     session.flush()
+    if read_stored(newest.rules).matching != rules.matching:
+        mark_waiting(session, db, clinic.id)
     return policy, changes
 
 

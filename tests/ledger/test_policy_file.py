@@ -50,6 +50,7 @@ def test_every_setting_is_in_the_file_with_its_meaning():
     text = write_policy(Rules())
 
     assert "due_minutes = 60" in text
+    assert "# How long a person's pick for a shared number is remembered." in text
     assert "# The task is due so many minutes after the call" in text
     assert '# How urgent the task is. One of: "low", "normal", "high", "urgent".' in text
 

@@ -30,7 +30,8 @@ def say(runtime, clinic, **transcripts):
     """Make this part of the policy in force."""
     rules = Rules.model_validate({"transcripts": transcripts})
     with runtime.db.transaction() as session:
-        set_policy(session, session.get_one(Clinic, clinic.id), rules, utc_now(), "test")
+        known = session.get_one(Clinic, clinic.id)
+        set_policy(session, runtime.db, known, rules, utc_now(), "test")
 
 
 def texts(runtime):
