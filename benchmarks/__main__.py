@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from ringnote.logs import configure_logs
 
-from . import claim, deliver, fairness, ingest, journey, match, settle, size
+from . import bulk, claim, deliver, fairness, ingest, journey, match, settle, size
 from .databases import DATABASES, staged
 from .machine import describe_database, describe_machine
 from .measurement import FULL, QUICK, BenchmarkError, Effort, Measurement
@@ -24,6 +24,7 @@ AREAS = {
     "deliver": deliver.measure,
     "match": match.measure,
     "size": size.measure,
+    "import": bulk.measure,
     "journey": journey.measure,
     "fairness": fairness.measure,
 }

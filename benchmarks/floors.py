@@ -12,6 +12,7 @@ from ringnote.db import Database
 from .measurement import Sample, timed
 
 INSERT = "one durable INSERT"
+INSERTED_TOGETHER = "INSERTs committed together"
 BODY = b"eventType=HangupCall&containerId=123456&callUuid=benchmark&extNumber=101" * 4
 """About as many bytes as a webhook has."""
 
@@ -35,6 +36,15 @@ class Inserts:
     def run(self, count: int) -> Sample:
         """A round of `count`."""
         return timed(self._insert, range(count))
+
+    def run_together(self, count: int) -> Sample:
+        """A round of `count` in one transaction."""
+        started = time.perf_counter()
+        if self._is_sqlite:
+            self._cursor.execute("BEGIN IMMEDIATE")
+        self._cursor.executemany(self._statement, [(BODY,)] * count)
+        self._connection.commit()
+        return Sample((time.perf_counter() - started) / count)
 
     def _insert(self, _number: int) -> None:
         if self._is_sqlite:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-AREAS = ["ingest", "settle", "claim", "deliver", "match", "size", "journey"]
+AREAS = ["ingest", "settle", "claim", "deliver", "match", "size", "import", "journey"]
 TIMES = {"seconds", "floor_seconds", "ratio", "ratio_low", "ratio_high", "per_second"}
 WORDS = {"name", "what", "database", "floor"}
 
