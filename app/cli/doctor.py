@@ -8,13 +8,16 @@ import click
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from ..db import Database
 from ..delivery.connections import REFUSED, find_connection
+from ..directory.sync_state import tell_sync
 from ..models import Clinic, ConnectionState, Event, EventStatus, OutboxRow
 from ..runtime import Runtime
 from ..telephony.coverage import Gap, Sighting, find_gaps
 from .context import find_clinic_id, pass_runtime
 from .options import clinic_option
-from .output import emit, json_option
+from .output import emit, json_option, local
+from .sync_words import in_words
 
 AT_ONCE = 2000
 
@@ -36,6 +39,8 @@ def doctor(
 ) -> None:
     """Say which webhooks are missing or wrong, in which tab to mend them, and which PMS is refused.
 
+    A sync of clients that stopped is told as well: since when, how far it came, and why.
+
     Ends with exit code 1 if there is anything to mend.
     """
     if runtime.spool and not runtime.spool.is_empty():
@@ -50,6 +55,7 @@ def doctor(
             for each in session.scalars(query).all()
             for gap in [
                 *_look_for_pause(session, each),
+                *_look_for_stop(session, runtime.db, each),
                 *_look_at(session, each, now - timedelta(days=days), now),
             ]
         ]
@@ -95,6 +101,23 @@ def _look_for_pause(session: Session, clinic: Clinic) -> list[Gap]:
             f"Nothing is written to its PMS, {waiting} waiting: {connection.paused_reason}",
             f"ringnote connection {command} {quote(clinic.name)}",
             waiting,
+        )
+    ]
+
+
+def _look_for_stop(session: Session, db: Database, clinic: Clinic) -> list[Gap]:
+    """Whether the clinic's clients are followed no further, since when and why."""
+    connection = find_connection(session, clinic.id)
+    told = connection and tell_sync(session, db, connection.id)
+    if not told or told["state"] != "stopped":
+        return []
+    whole = local(told["finished_at"], clinic.timezone) if told["finished_at"] else "never"
+    return [
+        Gap(
+            "sync_stopped",
+            f"The sync of its clients {in_words(told)} (last run to its end: {whole})",
+            f"ringnote clients sync {quote(clinic.name)}",
+            told["clients_seen"],
         )
     ]
 

@@ -6,9 +6,10 @@ from datetime import timedelta
 import pytest
 from click.testing import CliRunner
 
-from factories import make_clinic
+from factories import make_clinic, make_connection
 from ringnote.cli import main
 from ringnote.clock import utc_now
+from ringnote.directory.sync_state import claim, finish, stop_early
 from stories import Phone
 
 
@@ -74,3 +75,26 @@ def test_a_clinic_that_is_not_there_is_named(doctor, phone):
 
     assert told.exit_code == 1
     assert "Oak Street Vets" in told.output
+
+
+def test_a_sync_that_stopped_is_told_with_how_far_it_came_and_why(doctor, runtime, phone):
+    phone.answered("u-1")
+    connection = make_connection(runtime.db, phone.clinic)
+    claimed = claim(runtime.db, connection.id)
+    stop_early(runtime.db, claimed, "the PMS answered with garbage")
+
+    told = doctor()
+
+    assert told.exit_code == 1
+    assert "The sync of its clients stopped before its end, 0 of all clients read:" in told.output
+    assert "the PMS answered with garbage (last run to its end: never)" in told.output
+    assert "look at: ringnote clients sync 'Oak Street Vets'" in told.output
+
+
+def test_a_sync_that_came_to_its_end_is_nothing_to_mend(doctor, runtime, phone):
+    phone.answered("u-1")
+    connection = make_connection(runtime.db, phone.clinic)
+    claimed = claim(runtime.db, connection.id)
+    finish(runtime.db, claimed, restart=False, now=utc_now())
+
+    assert doctor().exit_code == 0
