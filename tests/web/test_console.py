@@ -9,6 +9,8 @@ import sqlalchemy as sa
 
 from factories import make_client, make_clinic, make_connection
 from ringnote import create_app
+from ringnote.clock import utc_now
+from ringnote.directory.sync_state import claim, finish, stop_early
 from ringnote.models import Entry, EntryState, Event
 from stories import CALLER, Phone, entries, settle
 
@@ -325,3 +327,21 @@ def test_every_file_that_a_page_names_is_there(browser, phone):
         assert urlsplit(path).netloc == ""
         with browser.get(path) as answer:
             assert answer.status_code == 200
+
+
+def test_home_tells_how_the_clients_of_the_one_clinic_shown_are_followed(browser, runtime, clinic):
+    connection = make_connection(runtime.db, clinic)
+    before = text(browser)
+    finish(runtime.db, claim(runtime.db, connection.id), restart=False, now=utc_now())
+    followed = text(browser)
+    stop_early(runtime.db, claim(runtime.db, connection.id), "the PMS answered with garbage")
+    stopped = text(browser)
+    other = make_clinic(runtime.db, name="Elm Street Vets")
+
+    assert "Clients as of" not in before
+    assert "Clients as of" in followed
+    assert "The clients are followed no further : the PMS answered with garbage." in stopped
+    assert "the last run to its end was" in stopped
+    assert "followed no further" not in text(browser)
+    assert "followed no further" in text(browser, f"/?clinic={clinic.id}")
+    assert "followed no further" not in text(browser, f"/?clinic={other.id}")

@@ -21,7 +21,9 @@ from flask import (
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
+from ...delivery.connections import find_connection
 from ...directory.rulings import list_rules
+from ...directory.sync_state import tell_sync
 from ...directory.waiting import list_unmatched
 from ...ledger.listings import count_backlog, list_recent
 from ...ledger.rows import of_clinics
@@ -164,7 +166,18 @@ def _recent() -> dict[str, Any]:
             "clinic_id": clinic_id,
             "show": show,
             "shows": SHOWS,
+            **_sync(session, [each for each in clinics if clinic_id in (None, each.id)]),
         }
+
+
+def _sync(session: Session, shown: list[Clinic]) -> dict[str, Any]:
+    """How the clients of the one clinic that is shown are followed; nothing where several are."""
+    if len(shown) != 1:
+        return {}
+    runtime: Runtime = current_app.extensions["ringnote"]
+    connection = find_connection(session, shown[0].id)
+    told = connection and tell_sync(session, runtime.db, connection.id)
+    return {"sync": told, "sync_clinic": shown[0]}
 
 
 def _tell(stories: list[dict[str, Any]]) -> ResponseReturnValue:
