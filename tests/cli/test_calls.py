@@ -22,6 +22,7 @@ AT_NIGHT = datetime(2026, 3, 2, 6, 30, tzinfo=UTC)
 """01:30 in New York, and still the evening before in Los Angeles."""
 LISTED = {
     *("id", "clinic", "match", "disposition", "standing", "filtered_by", "entries", "kind", "key"),
+    *("purged", "purged_at"),
     *("call_uuid", "ordinal", "at", "started_at", "direction", "outcome", "title", "number"),
     *("caller_name", "line"),
 }
@@ -300,7 +301,8 @@ def test_the_story_as_json_has_a_shape_and_times_in_utc(ringnote, runtime, phone
     assert set(told["decisions"][0]) == {"at", "by", "kind", "value", "why"}
     assert all(set(each) == ENTRY | {"body", "tries"} for each in told["entries"])
     assert set(told["entries"][0]["tries"][0]) == {
-        *("at", "duration_ms", "action", "outcome", "http_status", "version", "error")
+        *("at", "duration_ms", "action", "outcome", "http_status", "version", "error"),
+        *("pms_id", "exchanges"),
     }
     times = [each for each in moments(told) if each is not None]
     assert len(times) > 10
