@@ -69,7 +69,8 @@ class Attempt(Answer):
     error: str | None = Field(examples=[None])
     pms_id: str | None = Field(examples=["N2071"])
     exchanges: list[dict[str, Any]] = Field(
-        description="What was said to the PMS and what it answered, trimmed and without secrets."
+        description="What was said to the PMS and what it answered, trimmed and without secrets.",
+        examples=[[{"method": "POST", "url": "https://pms.example.com/notes", "status": 201}]],
     )
 
 
