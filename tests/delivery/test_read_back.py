@@ -135,7 +135,7 @@ def test_a_task_that_stands_open_is_read_once_in_a_while_and_changes_nothing(
     assert (just_written, read) == (0, [1, 0])
     assert states(runtime) == [OPEN]
     wait = task(runtime).read_back_at - utc_now()
-    assert timedelta(minutes=10) < wait < timedelta(minutes=14)
+    assert timedelta(minutes=9) < wait < timedelta(minutes=14)
 
 
 def test_what_was_written_long_ago_is_due_though_it_was_never_read(runtime, db, phone, pms):
