@@ -78,6 +78,7 @@ class Database:
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.clock = clock or utc_now
         self.tells_time = clock is None and not self.is_sqlite
+        self.owns_engine = engine is None
         # SQLite takes one writer at a time, and waits for its turn by polling: one may be passed
         # over for a second. So the writers of a process stand in line here.
         self._turn = threading.Lock() if self.is_sqlite else None
@@ -102,6 +103,7 @@ class Database:
                 connect_args={
                     "connect_timeout": POSTGRES_CONNECT_SECONDS,
                     **POSTGRES_ALIVE,
+                    "fallback_application_name": "ringnote",
                     # Compiling a statement that runs for a millisecond takes a hundred.
                     "options": "-c timezone=utc -c jit=off"
                     f" -c idle_in_transaction_session_timeout={POSTGRES_IDLE_SECONDS}s",

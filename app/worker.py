@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.exc import DBAPIError
 
+from .abandoned import watching_over
 from .background import Background
 from .delivery.accounts import Accounts
 from .delivery.deliver import Tools
@@ -121,6 +122,7 @@ class Worker:
         )
         place = Workplace(runtime, self._accounts, stop.is_set)
         with (
+            watching_over(runtime.db),
             self._leases.kept(),
             finisher.running(),
             hands.ready(),

@@ -18,7 +18,19 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 ROOMS = (
-    {"batches", "clock", "curl", "db", "errors", "exchanges", "http", "logs", "numbers", "spool"}
+    {
+        "abandoned",
+        "batches",
+        "clock",
+        "curl",
+        "db",
+        "errors",
+        "exchanges",
+        "http",
+        "logs",
+        "numbers",
+        "spool",
+    }
     | {"schema", "settings", "signals", "transport", "vault", "wake"},
     {"runtime"},
     {"models"},
