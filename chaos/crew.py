@@ -90,10 +90,9 @@ class Crew:
                     time.sleep(LOOK_SECONDS)
 
     def thaw(self) -> None:
-        """Wake whoever is frozen."""
+        """Wake whoever is frozen, or has stopped itself."""
         for member in self.members:
-            if member.is_frozen:
-                self.send(member, signal.SIGCONT)
+            self.send(member, signal.SIGCONT)
 
     def dismiss(self) -> None:
         """End every process by its id, gently first; returns once none is left."""

@@ -14,7 +14,7 @@ from .stage import Stage
 from .troubles import Troubles
 
 ACKNOWLEDGED_SECONDS = 90.0
-ZOMBIE_SECONDS = 20.0
+ZOMBIE_SECONDS = 90.0
 WORKED_OFF_SECONDS = 60.0
 LOOK_SECONDS = 0.25
 RESUME_SECONDS = 3.0

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from .launch import CLOCK, FULL, UNFENCED
+from .launch import CLOCK, DROWSY, FULL, UNFENCED
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,3 +30,14 @@ class Host:
 
     def free_disk(self) -> None:
         (self.folder / FULL).unlink(missing_ok=True)
+
+    def make_drowsy(self) -> None:
+        (self.folder / DROWSY).touch()
+
+    @property
+    def is_drowsy(self) -> bool:
+        """Whether somebody is still to stop itself."""
+        return (self.folder / DROWSY).exists()
+
+    def rouse(self) -> None:
+        (self.folder / DROWSY).unlink(missing_ok=True)

@@ -7,8 +7,8 @@ be seen to fail.
 
 import contextlib
 import errno
-import math
 import os
+import signal
 import sqlite3
 import sys
 from collections.abc import Sequence
@@ -17,16 +17,18 @@ from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any
 
+import requests
 import sqlalchemy as sa
 
 from ringnote import clock, spool
 from ringnote.cli import main
-from ringnote.delivery import claim, finish, hands
+from ringnote.delivery import claim, finish
 from ringnote.delivery.leases import Leases
+from ringnote.transport import Adapter
 
-CLOCK, FULL, UNFENCED = "clock", "full", "unfenced"
-"""What lies in a host's folder: seconds that its clock is ahead; that its disk is full; that
-neither leases nor their tokens hold anybody back."""
+CLOCK, FULL, DROWSY, UNFENCED = "clock", "full", "drowsy", "unfenced"
+"""What lies in a host's folder: seconds that its clock is ahead; that its disk is full; that who is
+the next to update a task stops before; that neither leases nor their tokens hold anybody back."""
 
 
 def shift_clock(folder: Path) -> None:
@@ -63,23 +65,37 @@ def fill_disk(folder: Path) -> None:
     sa.event.listen(sa.Engine, "do_execute", refuse)
 
 
+def fall_asleep(folder: Path) -> None:
+    """Have one process stop itself, if the file is there, when it has asked for its lease the last
+    time and is about to send an update of a task: what it sends on waking is out of date."""
+    send = Adapter.send
+
+    def send_late(
+        adapter: Adapter, request: requests.PreparedRequest, *args: Any, **words: Any
+    ) -> requests.Response:
+        if request.method == "PATCH" and "/tasks/" in (request.url or ""):
+            with contextlib.suppress(FileNotFoundError):
+                (folder / DROWSY).unlink()
+                os.kill(os.getpid(), signal.SIGSTOP)
+        return send(adapter, request, *args, **words)
+
+    Adapter.send = send_late  # type: ignore[method-assign]
+
+
 def break_fence() -> None:
     """Have workers believe that they hold whatever they once claimed, and the outbox too; nor does
-    anybody write again what was written without a lease.
-
-    Nor do they hold back where a PMS is slow: more is under way when one of them is stopped.
-    """
+    anybody write again what was written without a lease."""
     work = claim._work
     claim._work = lambda row, entry: replace(work(row, entry), lease_token=f"entry {entry.id}")
     Leases.is_held = lambda _leases, _work: True
     finish._write_again = lambda *_: None
-    hands.SLOW_SECONDS = math.inf
 
 
 def launch(words: Sequence[str]) -> None:
     folder = Path(words[0])
     shift_clock(folder)
     fill_disk(folder)
+    fall_asleep(folder)
     if (folder / UNFENCED).exists():
         break_fence()
     with contextlib.suppress(KeyboardInterrupt):

@@ -53,6 +53,7 @@ class Phones:
 
     def __post_init__(self) -> None:
         self._dice = random.Random(self.seed)
+        self._missed = MISSED
         self._lock = threading.Lock()
         self._silent = threading.Event()
         self._stop = threading.Event()
@@ -68,6 +69,10 @@ class Phones:
     def start(self) -> None:
         for thread in self._threads:
             thread.start()
+
+    def rush(self) -> None:
+        """From now on nobody answers."""
+        self._missed = 1.0
 
     def fall_silent(self) -> None:
         """Begin no further call; what has begun goes on until it is acknowledged."""
@@ -89,7 +94,7 @@ class Phones:
         calls = [iter(clinic.system.calls()) for clinic in self.clinics]
         for number in itertools.count():
             clinic = self.clinics[number % len(calls)]
-            is_missed = self._dice.random() < MISSED
+            is_missed = self._dice.random() < self._missed
             [call] = clinic.system.missed() if is_missed else [next(calls[number % len(calls)])]
             yield [Waiting(clinic, webhook, is_repeated=False) for webhook in call.webhooks]
 

