@@ -37,7 +37,7 @@ def sign_in(page, password=PASSWORD):
     page.get_by_role("button", name="Sign in").click()
 
 
-def test_somebody_signs_in_looks_and_signs_out(page, console, kim):
+def test_somebody_signs_in_looks_and_signs_out(console, page, kim):
     page.goto(f"{console}/unmatched")
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
 
@@ -74,7 +74,7 @@ def test_a_session_that_ends_leads_from_the_live_list_to_the_sign_in(
 
 
 @pytest.mark.parametrize("width", [360, 1280])
-def test_the_sign_in_fits_its_window(page, console, kim, width):
+def test_the_sign_in_fits_its_window(console, page, kim, width):
     page.set_viewport_size({"width": width, "height": 800})
 
     page.goto(console)
@@ -86,7 +86,7 @@ def test_the_sign_in_fits_its_window(page, console, kim, width):
 @pytest.mark.parametrize("width", [360, 768])
 @pytest.mark.parametrize("path", ["/", "/unmatched", "/call?uuid=u-1", "/account"])
 def test_no_page_of_somebody_signed_in_is_wider_than_its_window(
-    page, console, kim, runtime, width, path
+    console, page, kim, runtime, width, path
 ):
     with runtime.db.reading() as session:
         clinic = session.scalars(sa.select(Clinic)).one()
@@ -100,7 +100,7 @@ def test_no_page_of_somebody_signed_in_is_wider_than_its_window(
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-def test_an_operator_says_whose_a_number_is_and_what_a_call_was(page, console, kim, runtime):
+def test_an_operator_says_whose_a_number_is_and_what_a_call_was(console, page, kim, runtime):
     with runtime.db.reading() as session:
         clinic = session.scalars(sa.select(Clinic)).one()
     phone = Phone(runtime, clinic)
