@@ -39,6 +39,8 @@ class Trouble(StrEnum):
     CLOCK = "clock jump"
     FILL_DISK = "disk full"
     FREE_DISK = "disk free"
+    FILL_DATABASE = "PostgreSQL's disk full"
+    FREE_DATABASE = "PostgreSQL's disk free"
     RUSH = "every call missed"
     DROWSE = "worker stopped before an update"
 
@@ -94,6 +96,9 @@ def _restarts(dice: random.Random, until: float, restarts: int) -> Iterator[Step
         yield Step(at + away, Trouble.START_DATABASE)
     for at in _moments(dice, until, every=8):
         yield Step(at, Trouble.CUT)
+    for at in _moments(dice, until, every=20):
+        yield Step(at, Trouble.FILL_DATABASE)
+        yield Step(min(at + dice.uniform(*FULL_SECONDS), until), Trouble.FREE_DATABASE)
 
 
 def _locks(dice: random.Random, until: float) -> Iterator[Step]:

@@ -37,6 +37,7 @@ def count(stage: Stage, troubles: Troubles, found: Reckoning) -> dict[str, int]:
         "database restarts": made.pop("database started"),
         **made,
         "disk full": troubles.count["disk full"],
+        "PostgreSQL's disk full": troubles.filled,
         "workers stopped before an update": troubles.asleep,
         "PMS faults switched on": troubles.count["PMS fault"] + troubles.count["wire fault"],
         "answers spoilt on the wire": faults.total(),

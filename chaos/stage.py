@@ -10,8 +10,8 @@ from pathlib import Path
 
 from cryptography.fernet import Fernet
 
+from postgres import ENTERABLE, postgres_server
 from postgres import Server as Postgres
-from postgres import postgres_server
 from ringnote import schema
 from ringnote.clock import utc_now
 from ringnote.delivery.account_settings import connector_for
@@ -29,6 +29,7 @@ from ringnote.settings import load_settings
 from ringnote.telephony.tokens import issue_webhook_token
 
 from .crew import Crew, Member
+from .disk import Disk, small_disk
 from .hosts import Host
 from .phones import Clinic, Phones
 from .proxy import Proxy
@@ -44,10 +45,12 @@ WEBHOOKS_A_SECOND = 40.0
 
 @dataclass
 class Stage:
-    """All that a run works with; `postgres` is None on SQLite."""
+    """All that a run works with; `postgres` is None on SQLite, `disk` also where
+    none can be made."""
 
     runtime: Runtime
     postgres: Postgres | None
+    disk: Disk | None
     hosts: Sequence[Host]
     store: Store
     faults: Faults
@@ -65,10 +68,13 @@ def staged(database: str, seed: int, *, fenced: bool) -> Iterator[Stage]:
     """A Stage for the block; everything in it is stopped and removed at its end."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ringnote-chaos-")))
-        postgres = None
+        postgres = disk = None
         if database == "postgresql":
+            disk = stack.enter_context(small_disk())
             # One that does not wait for its disk would lose by a crash what it has committed.
-            postgres = stack.enter_context(postgres_server(quick=False))
+            postgres = stack.enter_context(
+                postgres_server(quick=False, where=disk.folder if disk else ENTERABLE)
+            )
         store = stack.enter_context(closing(Store(folder / "pms.sqlite3")))
         store.clients.add(invent_clients(CLIENTS))
         faults = Faults()
@@ -82,7 +88,7 @@ def staged(database: str, seed: int, *, fenced: bool) -> Iterator[Stage]:
         ports = [member.port for member in crew.members if member.port]
         phones = Phones(clinics, ports, WEBHOOKS_A_SECOND, seed)
         stack.callback(phones.stop)
-        yield Stage(runtime, postgres, hosts, store, faults, proxy, crew, phones)
+        yield Stage(runtime, postgres, disk, hosts, store, faults, proxy, crew, phones)
 
 
 def _runtime(url: str, folder: Path) -> Runtime:

@@ -37,13 +37,13 @@ WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'
 
 class Troubles:
     """Makes the troubles of one run. `count` tells how often each was made, `asleep` how many
-    workers stopped themselves before an update."""
+    workers stopped themselves before an update, `filled` how often PostgreSQL's disk was full."""
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
         self.count: Counter[str] = Counter()
         self.furthest_clock = 0.0
-        self.asleep = 0
+        self.asleep = self.filled = 0
         self._drowsy: list[Host] = []
         self._is_away = False
         self._threads: list[threading.Thread] = []
@@ -62,6 +62,8 @@ class Troubles:
             Trouble.CLOCK: self._jump,
             Trouble.FILL_DISK: lambda step: self._host(step).fill_disk(),
             Trouble.FREE_DISK: lambda step: self._host(step).free_disk(),
+            Trouble.FILL_DATABASE: lambda _: self._fill_database(),
+            Trouble.FREE_DATABASE: lambda _: self._start_database(),
             Trouble.RUSH: lambda _: stage.phones.rush(),
             Trouble.DROWSE: lambda _: self._make_drowsy(),
         }
@@ -116,7 +118,12 @@ class Troubles:
             self._is_away = True
 
     def _start_database(self) -> None:
-        if self._stage.postgres is None or not self._is_away:
+        if self._stage.postgres is None:
+            return
+        if self._stage.disk:
+            self._stage.disk.free()
+        # Where there was no space for its log it has given up by itself.
+        if not self._is_away and self._stage.postgres.is_running:
             return
         deadline = time.monotonic() + START_AGAIN_SECONDS
         while True:
@@ -129,6 +136,11 @@ class Troubles:
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(0.2)
+
+    def _fill_database(self) -> None:
+        if self._stage.disk:
+            self._stage.disk.fill()
+            self.filled += 1
 
     def _cut(self) -> None:
         if self._stage.postgres is None or self._is_away:

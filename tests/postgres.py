@@ -14,6 +14,7 @@ from pathlib import Path
 import psycopg
 
 START_SECONDS = 60
+ENTERABLE = Path("/tmp")  # noqa: S108 (the server may be another user, who must get there)
 QUICK = ("-c", "fsync=off", "-c", "full_page_writes=off", "-c", "synchronous_commit=off")
 
 
@@ -79,6 +80,10 @@ class Server:
                     stack.callback(_thaw, pid)
             yield
 
+    @property
+    def is_running(self) -> bool:
+        return self._process.poll() is None
+
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
         """SIGINT cuts connections and stops in good order, SIGQUIT crashes at once."""
         self._process.send_signal(how)
@@ -86,9 +91,9 @@ class Server:
 
 
 @contextlib.contextmanager
-def postgres_server(*, quick: bool = True) -> Iterator[Server]:
-    """A running server for the block, which may stop and start it."""
-    with tempfile.TemporaryDirectory(prefix="ringnote-pg-", dir="/tmp") as folder:
+def postgres_server(*, quick: bool = True, where: Path = ENTERABLE) -> Iterator[Server]:
+    """A running server, in a new folder in `where`, for the block, which may stop and start it."""
+    with tempfile.TemporaryDirectory(prefix="ringnote-pg-", dir=where) as folder:
         server = Server(Path(folder), quick=quick)
         server.start()
         try:
