@@ -184,6 +184,17 @@ class Database:
             UtcDateTime(),
         )
 
+    def after(
+        self, moment: datetime, seconds: sa.ColumnElement[float]
+    ) -> sa.ColumnElement[datetime]:
+        """`moment` plus as many seconds as the row says, as an expression; to the millisecond."""
+        start = sa.literal(moment, UtcDateTime())
+        if self.is_sqlite:
+            later = sa.func.printf("%.3f seconds", seconds)
+            return sa.func.strftime("%Y-%m-%d %H:%M:%f000", start, later, type_=UtcDateTime())
+        one = sa.literal(timedelta(seconds=1), sa.Interval())
+        return sa.cast(start + seconds * one, UtcDateTime())
+
     def insert(self, table: Any) -> Any:
         """An INSERT of this database's dialect, which knows ON CONFLICT."""
         return sqlite.insert(table) if self.is_sqlite else postgresql.insert(table)

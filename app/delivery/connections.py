@@ -25,6 +25,7 @@ from ..models import (
     EntryState,
     OutboxRow,
     Pace,
+    Retried,
     SyncState,
     WhenInDoubt,
 )
@@ -170,14 +171,19 @@ def resume_connection(session: Session, db: Database, connection_id: int) -> int
         .where(Pace.connection_id == connection_id)
         .values(blocked_until=None, blocked_by=None, failures=0)
     )
-    # What a person must look at stays out of sight, and what is being written keeps its lease.
+    # What a person must look at stays out of sight, what is being written keeps its lease, and what
+    # is retried at a rate its turn.
     set_aside = sa.select(Entry.id).where(Entry.state == EntryState.SET_ASIDE)
+    is_in_turn = sa.exists().where(
+        Retried.entry_id == OutboxRow.entry_id, Retried.due_at == OutboxRow.due_at
+    )
     rows = session.scalars(
         sa.update(OutboxRow)
         .where(
             OutboxRow.connection_id == connection_id,
             OutboxRow.lease_token.is_(None),
             OutboxRow.entry_id.not_in(set_aside),
+            ~is_in_turn,
         )
         .values(due_at=db.now())
         .returning(OutboxRow.entry_id)

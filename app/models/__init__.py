@@ -20,6 +20,8 @@ from .delivery import (
     OutboxRow,
     Pace,
     PaceBucket,
+    Retried,
+    Retry,
     WhenInDoubt,
 )
 from .directory import (
@@ -86,6 +88,8 @@ __all__ = [
     "Pace",
     "PaceBucket",
     "Policy",
+    "Retried",
+    "Retry",
     "Role",
     "SignInLink",
     "SignInTries",

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
 from .base import NULLABLE_JSON, Base, Json, Key, Ref, words
+from .ledger import EntryState
 
 
 class ConnectionState(enum.StrEnum):
@@ -137,3 +138,47 @@ class Attempt(Base):
     error: Mapped[str | None]
     exchanges: Mapped[list[dict[str, Any]] | None] = mapped_column(NULLABLE_JSON, deferred=True)
     """What was said to the PMS and what it answered, as `exchanges.py` keeps it."""
+
+
+class Retry(Base):
+    """One order of a person to try many failed entries again, and what became of the order."""
+
+    __tablename__ = "ringnote_retry"
+
+    id: Mapped[Key]
+    asked_by: Mapped[str]
+    asked_at: Mapped[datetime]
+    told: Mapped[Json]
+    """By what they were chosen, as it was told: option by option."""
+    rate: Mapped[int | None]
+    """How many a minute; None for all at once."""
+    count: Mapped[int]
+    """How many were chosen; those that moved on before their turn came are not among its rows."""
+    cancelled_at: Mapped[datetime | None]
+    cancelled_by: Mapped[str | None]
+
+
+class Retried(Base):
+    """An entry of a retry, when it was to be tried, and how it stood before.
+
+    It was not tried yet as long as its outbox row is due at that very time, under no lease.
+    """
+
+    __tablename__ = "ringnote_retried"
+    __table_args__ = (sa.Index(None, "entry_id"),)
+
+    retry_id: Mapped[Ref] = mapped_column(
+        sa.ForeignKey("ringnote_retry.id", ondelete="CASCADE"), primary_key=True
+    )
+    entry_id: Mapped[Ref] = mapped_column(
+        sa.ForeignKey("ringnote_entry.id", ondelete="CASCADE"), primary_key=True
+    )
+    due_at: Mapped[datetime]
+    was_state: Mapped[EntryState] = mapped_column(words(EntryState))
+    was_reason: Mapped[str | None]
+    was_due_at: Mapped[datetime | None]
+    """Of its outbox row; None where it had none."""
+    was_queued_at: Mapped[datetime | None]
+    was_attempts: Mapped[int | None]
+    is_put_back: Mapped[bool] = mapped_column(default=False)
+    """Whether it stands again as it stood, since the retry was cancelled before its turn."""
