@@ -1,33 +1,35 @@
 """`ringnote entries`: what should stand in the PMS, where each stands, and trying it again."""
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import click
-import sqlalchemy as sa
-from sqlalchemy.orm import Session
 
 from ..curl import as_curl, is_cut, secret_names
-from ..delivery.outbox import confirm_entry, retry_entries
+from ..delivery.outbox import confirm_entry
 from ..errors import InputError
 from ..ledger.entries import list_entries, show_entry_story
 from ..ledger.rows import read_entries_where
 from ..models import Entry, EntryState
 from ..runtime import Runtime
-from .context import find_clinic_id, find_clinics, pass_runtime, who
+from .context import find_clinics, pass_runtime, who
 from .options import clinic_option, limit_option, none_of
 from .output import emit, emit_listing, json_option, local, say
+from .retries import retries
+from .retry import retry
 from .telling import show_decisions, show_entry
 
 ID = click.IntRange(1, 2**63 - 1)
 STATES = click.Choice([state.value for state in EntryState])
-RETRYABLE = (EntryState.SET_ASIDE, EntryState.RETRYING)
 
 
 @click.group()
 def entries() -> None:
     """List and show what is to stand in the PMS, and have it tried again."""
+
+
+entries.add_command(retry)
+entries.add_command(retries)
 
 
 @entries.command("list")
@@ -75,38 +77,6 @@ def show(runtime: Runtime, entry_id: int, as_json: bool) -> None:
 def _show_story(story: Mapping[str, Any]) -> None:
     show_entry(story)
     show_decisions(story["decisions"], story["clinic"]["timezone"])
-
-
-@entries.command()
-@click.argument("ids", type=ID, nargs=-1, metavar="[ID]...")
-@clinic_option
-@click.option("--state", type=click.Choice([state.value for state in RETRYABLE]))
-@json_option
-@pass_runtime
-def retry(
-    runtime: Runtime, ids: tuple[int, ...], clinic: str | None, state: str | None, as_json: bool
-) -> None:
-    """Have entries tried again now: those named, or all of a clinic or state that failed."""
-    if not ids and clinic is None and state is None:
-        raise click.UsageError("Name entries by their ids, or give --clinic or --state.")
-    now = runtime.clock()
-    with runtime.db.transaction() as session:
-        clinic_id = find_clinic_id(session, clinic)
-        found = session.scalars(_failed(ids, clinic_id, state).with_for_update()).all()
-        named = [entry.id for entry in found]
-        _require(session, ids, named)
-        retry_entries(session, runtime.db, found)
-        session.flush()
-        told = [
-            {
-                "id": each.entry.id,
-                "state": each.entry.state.value,
-                "standing": each.in_words(None, now),
-            }
-            for each in read_entries_where(session, Entry.id.in_(named), len(named))
-        ]
-    value = {"retried": len(told), "ids": named, "entries": told}
-    emit(value, as_json, lambda: _show_retried(told))
 
 
 @entries.command()
@@ -159,34 +129,3 @@ def curl(runtime: Runtime, entry_id: int, number: int | None, as_json: bool) -> 
         say(f"Set {', '.join(f'${name}' for name in names)} first.")
     if any(is_cut(each) for each in kept):
         say("A body was too long to be kept whole, so a command would send a part of it.")
-
-
-def _show_retried(told: Sequence[Mapping[str, Any]]) -> None:
-    if not told:
-        click.echo("Nothing to retry: none of these is retrying or set aside.")
-    for standing, count in Counter(each["standing"] for each in told).items():
-        if standing == "due":
-            click.echo(f"{count} will be tried again now.")
-        else:
-            click.echo(f"{count} cannot be tried yet: {standing}.")
-
-
-def _failed(ids: tuple[int, ...], clinic_id: int | None, state: str | None) -> sa.Select[Entry]:
-    states = [EntryState(state)] if state else list(RETRYABLE)
-    query = sa.select(Entry).where(Entry.state.in_(states)).order_by(Entry.id)
-    # What was perhaps written is written again only where a person names it.
-    query = query.where(Entry.id.in_(ids) if ids else Entry.doubt.is_(None))
-    if clinic_id is not None:
-        query = query.where(Entry.clinic_id == clinic_id)
-    return query
-
-
-def _require(session: Session, ids: tuple[int, ...], found: list[int]) -> None:
-    for entry_id in ids:
-        if entry_id not in found:
-            entry = session.get(Entry, entry_id)
-            said = f"it is {entry.state.value}" if entry else "there is none with this id"
-            raise InputError(
-                f"Entry {entry_id} cannot be retried: {said};"
-                " only what is retrying or set_aside can."
-            )

@@ -68,7 +68,7 @@ def carry_out(db: Database, retry_id: int, ids: Sequence[int], progress: Progres
             if retry.cancelled_at is not None:
                 break
             done += _queue(session, db, retry, list(ids[start : start + BATCH]), done)
-        progress(start + BATCH)
+        progress(min(start + BATCH, len(ids)))
     return done
 
 

@@ -5,11 +5,12 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from ..models import Entry, EntryState, Retried, Retry
+from ..models import Connection, ConnectionState, Entry, EntryState, OutboxRow, Retried, Retry
 from .failed import FAILED
 
 REASONS_TOLD = 5
-IS_UP = sa.and_(Retried.is_put_back.is_(False), Entry.state.in_(FAILED))
+HAS_FAILED = sa.and_(Retried.is_put_back.is_(False), Entry.state.in_(FAILED))
+IS_LEFT = sa.and_(Retried.is_put_back.is_(False), Entry.state == EntryState.DUE)
 
 
 def tell_retries(session: Session, limit: int) -> list[dict[str, Any]]:
@@ -21,31 +22,44 @@ def tell_retries(session: Session, limit: int) -> list[dict[str, Any]]:
 
 
 def tell_retry(session: Session, retry_id: int) -> dict[str, Any] | None:
-    """One retry, with the reasons most of those give that failed again; None if there is none."""
+    """One retry, with why most of those failed again that did, and what of the rest is held up.
+
+    None if there is none.
+    """
     told = _tell(session, session.scalars(sa.select(Retry).where(Retry.id == retry_id)))
     if not told:
         return None
     reasons = (
         sa.select(Entry.reason, sa.func.count().label("times"))
         .join(Retried, Retried.entry_id == Entry.id)
-        .where(Retried.retry_id == retry_id, IS_UP)
+        .where(Retried.retry_id == retry_id, HAS_FAILED)
         .group_by(Entry.reason)
         .order_by(sa.desc("times"), Entry.reason)
         .limit(REASONS_TOLD)
     )
-    failed_for = [{"reason": reason, "count": n} for reason, n in session.execute(reasons)]
-    return told[0] | {"failed_for": failed_for}
+    paused = (
+        sa.select(Connection.paused_reason, sa.func.count())
+        .join(OutboxRow, OutboxRow.connection_id == Connection.id)
+        .join(Retried, Retried.entry_id == OutboxRow.entry_id)
+        .join(Entry, Entry.id == Retried.entry_id)
+        .where(Retried.retry_id == retry_id, IS_LEFT, Connection.state == ConnectionState.PAUSED)
+        .group_by(Connection.paused_reason)
+        .order_by(Connection.paused_reason)
+    )
+    return told[0] | {
+        "failed_for": [{"reason": why, "count": n} for why, n in session.execute(reasons)],
+        "paused": [{"reason": why, "count": n} for why, n in session.execute(paused)],
+    }
 
 
 def _tell(session: Session, retries: sa.ScalarResult[Retry]) -> list[dict[str, Any]]:
     found = retries.all()
-    waits = sa.and_(Retried.is_put_back.is_(False), Entry.state == EntryState.DUE)
     counts = {
         "queued": sa.func.count(),
-        "left": _count(waits),
-        "failed": _count(IS_UP),
+        "left": _count(IS_LEFT),
+        "failed": _count(HAS_FAILED),
         "put_back": _count(Retried.is_put_back.is_(True)),
-        "last_due_at": sa.func.max(sa.case((waits, Retried.due_at))),
+        "last_due_at": sa.func.max(sa.case((IS_LEFT, Retried.due_at))),
     }
     query = (
         sa.select(Retried.retry_id, *(column.label(name) for name, column in counts.items()))

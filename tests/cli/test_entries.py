@@ -194,7 +194,7 @@ def test_what_waits_for_its_next_try_is_tried_now(ringnote, runtime, phone, pms)
     write(runtime, pms)
     [waits] = listed(ringnote, "--state", "retrying")
 
-    told = json.loads(ringnote("entries", "retry", "--clinic", "Oak Street Vets", "--json").stdout)
+    told = json.loads(ringnote("entries", "retry", str(waits["id"]), "--json").stdout)
 
     assert re.fullmatch(r"retrying in .*: the PMS is busy", waits["standing"])
     assert told == {
@@ -204,23 +204,17 @@ def test_what_waits_for_its_next_try_is_tried_now(ringnote, runtime, phone, pms)
     }
 
 
-def test_a_retry_that_must_wait_says_for_what(ringnote, runtime, db, refused):
+@pytest.mark.parametrize("by", [["1"], ["--state", "set_aside", "--yes"]])
+def test_a_retry_that_must_wait_says_for_what(ringnote, runtime, db, refused, by):
     with db.transaction() as session:
         paused = {"state": ConnectionState.PAUSED, "paused_reason": "the token was refused"}
         session.execute(sa.update(Connection).values(**paused))
 
-    told = ringnote("entries", "retry", "--state", "set_aside")
+    told = ringnote("entries", "retry", *by)
 
     assert told.stdout == (
         "1 cannot be tried yet: due: the connection is paused (the token was refused).\n"
     )
-
-
-def test_a_retry_of_nothing_says_so(ringnote, clinic):
-    told = ringnote("entries", "retry", "--clinic", "Oak Street Vets")
-
-    assert told.exit_code == 0
-    assert told.stdout == "Nothing to retry: none of these is retrying or set aside.\n"
 
 
 def test_what_stands_in_the_pms_is_not_retried_and_neither_is_what_was_named_with_it(

@@ -349,7 +349,7 @@ def test_how_far_a_retry_has_come_is_told(runtime, db, clinic, connection):
     with db.reading() as session:
         told, [listed] = tell_retry(session, retry_id), tell_retries(session, 10)
     failed_for = [{"reason": "the PMS refused the body", "count": 1}]
-    assert told == listed | {"failed_for": failed_for}
+    assert told == listed | {"failed_for": failed_for, "paused": []}
     counts = {name: told[name] for name in ("count", "queued", "done", "left", "failed")}
     assert counts == {"count": 4, "queued": 4, "done": 1, "left": 2, "failed": 1}
     lasts = told["last_due_at"] - told["asked_at"]
