@@ -16,6 +16,8 @@ NAMES = {
     "attempts": "tries to write to the PMS",
     "partitions": "months of webhooks, whole",
     "lookups": "answered look-ups",
+    "retries": "retries of many entries",
+    "retried": "notes of how an entry of those had stood",
     "rules": "rules for numbers that were revoked or ran out",
     "tokens": "tokens and webhook URLs that ran out",
     "sessions": "ended sessions",

@@ -12,6 +12,8 @@ from ..models import (
     BrowserSession,
     Lookup,
     NumberRule,
+    Retried,
+    Retry,
     SignInLink,
     SignInTries,
     WebhookToken,
@@ -38,13 +40,17 @@ def purge_attempts(turn: Turn, before: datetime) -> None:
 
 
 def purge_ended(turn: Turn, before: datetime) -> None:
-    """Delete what ended before `before`: tokens, webhook addresses, rules, answered look-ups."""
+    """Delete what ended before `before`: tokens, webhook addresses, rules, answered look-ups; and
+    the retries that were asked for before it."""
     _purge(turn, "tokens", ApiToken, ApiToken.expires_at < before)
     _purge(turn, "tokens", WebhookToken, WebhookToken.expires_at < before)
     is_over = sa.or_(NumberRule.revoked_at < before, NumberRule.expires_at < before)
     _purge(turn, "rules", NumberRule, is_over)
     is_answered = sa.and_(Lookup.due_at.is_(None), Lookup.answered_at < before)
     _purge(turn, "lookups", Lookup, is_answered)
+    is_old = Retry.asked_at < before
+    _purge(turn, "retried", Retried, Retried.retry_id.in_(sa.select(Retry.id).where(is_old)))
+    _purge(turn, "retries", Retry, is_old)
 
 
 def purge_sign_ins(turn: Turn, now: datetime) -> None:

@@ -11,7 +11,17 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from ..clock import utc_now
-from ..models import Call, Clinic, Conversation, Decision, Entry, EntryState, Transcript
+from ..models import (
+    Call,
+    Clinic,
+    Conversation,
+    Decision,
+    Entry,
+    EntryState,
+    Retried,
+    Retry,
+    Transcript,
+)
 from .rows import (
     Clinics,
     Standing,
@@ -40,8 +50,8 @@ def list_entries(
 
 
 def show_entry_story(session: Session, entry_id: int) -> Told | None:
-    """One entry with its text, every try to write it and what people decided of what it comes of;
-    None if there is no such entry."""
+    """One entry with its text, every try to write it and what people decided of it and of what it
+    comes of; None if there is no such entry."""
     found = read_entries_where(session, Entry.id == entry_id, 1)
     attempts = read_attempts(session, [entry_id])
     told = next(iter(tell_entries(session, found, attempts)), None)
@@ -49,9 +59,29 @@ def show_entry_story(session: Session, entry_id: int) -> Told | None:
         subjects = [(_DECIDED_AS[origin["kind"]], origin["key"]) for origin in told["origins"]]
         clinic_id = told["clinic"]["id"]
         told["decisions"] = [
-            each for subject in subjects for each in tell_decisions(session, clinic_id, *subject)
+            *(
+                each
+                for subject in subjects
+                for each in tell_decisions(session, clinic_id, *subject)
+            ),
+            *_tell_retries(session, entry_id),
         ]
     return told
+
+
+def _tell_retries(session: Session, entry_id: int) -> list[Told]:
+    """The retries of many that an entry was one of, as what people decided is told."""
+    query = sa.select(Retry).join(Retried, Retried.retry_id == Retry.id)
+    return [
+        {
+            "at": each.asked_at,
+            "by": each.asked_by,
+            "kind": "retry",
+            "value": {"retry": each.id},
+            "why": "",
+        }
+        for each in session.scalars(query.where(Retried.entry_id == entry_id).order_by(Retry.id))
+    ]
 
 
 def tell_decisions(session: Session, clinic_id: int, kind: str, key: str) -> list[Told]:

@@ -150,6 +150,9 @@ def test_a_retry_at_a_rate_is_followed_and_cancelled(ringnote, runtime, db, fail
     }
     waiting = json.loads(ringnote("show", str(failed[1]), "--json").stdout)
     assert waiting["standing"] == f"due: in its turn, by retry {retry_id}"
+    assert [(each["kind"], each["value"]) for each in waiting["decisions"]] == [
+        ("retry", {"retry": retry_id})
+    ]
 
     cancelled = ringnote("retry", "--cancel", str(retry_id))
 

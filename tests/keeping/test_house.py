@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
-from factories import make_client, make_clinic, make_connection
+from factories import make_client, make_clinic, make_connection, make_entry
 from fakes import MemoryConnector
 from ringnote.clock import utc_now
 from ringnote.db import Database
@@ -19,9 +19,12 @@ from ringnote.models import (
     Callback,
     Decision,
     Entry,
+    EntryState,
     Housekeeping,
     Lookup,
     NumberRule,
+    Retried,
+    Retry,
     Role,
     SignInLink,
     SignInTries,
@@ -198,6 +201,21 @@ def test_what_has_ended_goes_and_what_has_not_stays(runtime, db, clinic):
     assert purged == {"links": 1, "lookups": 1, "rules": 1, "sessions": 1, "tokens": 1, "tries": 1}
     for table in (BrowserSession, SignInLink, SignInTries, ApiToken, Lookup, NumberRule):
         assert count(runtime, table) == 1, table
+
+
+def test_old_retries_go_with_what_they_noted_of_entries_which_stay(runtime, db, clinic):
+    entry_id = make_entry(db, clinic, None)
+    with db.transaction() as session:
+        for days in (100, 80):
+            asked_at = utc_now() - timedelta(days=days)
+            retry = Retry(asked_by="kim", asked_at=asked_at, told={}, count=1)
+            session.add(retry)
+            session.flush()
+            was = {"was_state": EntryState.SET_ASIDE, "due_at": asked_at}
+            session.add(Retried(retry_id=retry.id, entry_id=entry_id, **was))
+
+    assert purge(runtime) == {"retried": 1, "retries": 1}
+    assert [count(runtime, table) for table in (Entry, Retry, Retried)] == [1, 1, 1]
 
 
 def test_what_a_person_decided_goes_with_its_call(runtime, clinic, phone):
