@@ -62,21 +62,26 @@ def _row(each: Mapping[str, Any]) -> dict[str, object]:
 
 @entries.command()
 @click.argument("entry_id", type=ID, metavar="ID")
+@click.option("--exchanges", is_flag=True, help="With what each try said to the PMS, in short.")
 @json_option
 @pass_runtime
-def show(runtime: Runtime, entry_id: int, as_json: bool) -> None:
+def show(runtime: Runtime, entry_id: int, exchanges: bool, as_json: bool) -> None:
     """Show one entry: its text, and every try to write it."""
     with runtime.db.reading() as session:
         told = show_entry_story(session, entry_id)
     if told is None:
         raise InputError(f"There is no entry {entry_id}; see: ringnote entries list")
     story: Mapping[str, Any] = told
-    emit(story, as_json, lambda: _show_story(story))
+    emit(story, as_json, lambda: _show_story(story, exchanges))
 
 
-def _show_story(story: Mapping[str, Any]) -> None:
-    show_entry(story)
+def _show_story(story: Mapping[str, Any], exchanges: bool) -> None:
+    show_entry(story, exchanges=exchanges)
     show_decisions(story["decisions"], story["clinic"]["timezone"])
+    if any(each["exchanges"] for each in story["tries"]):
+        if not exchanges:
+            say(f"\nWhat was said to the PMS: ringnote entries show {story['id']} --exchanges")
+        say(f"To say it again yourself: ringnote entries curl {story['id']}")
 
 
 @entries.command()

@@ -4,10 +4,15 @@ import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 import click
 
+from ..exchanges import trim
 from .output import local, printable
+
+SHOWN_OF_BODY = 160
+"""Characters of what was said and answered."""
 
 
 def show_story(told: Mapping[str, Any]) -> None:
@@ -42,8 +47,8 @@ def show_story(told: Mapping[str, Any]) -> None:
         show_entry(entry)
 
 
-def show_entry(entry: Mapping[str, Any]) -> None:
-    """Print one entry with its text and every try to write it."""
+def show_entry(entry: Mapping[str, Any], *, exchanges: bool = False) -> None:
+    """Print one entry with its text and every try to write it; if asked, with what was said."""
     zone = entry["clinic"]["timezone"]
     click.echo()
     click.secho(f"{entry['kind'].capitalize()} {entry['id']}: {entry['title']}", bold=True)
@@ -66,6 +71,18 @@ def show_entry(entry: Mapping[str, Any]) -> None:
             f"  {local(each['at'], zone)}  {each['action']} of version {each['version']}:"
             f" {each['outcome']} in {each['duration_ms']} ms{status}{error}"
         )
+        for said in each["exchanges"] if exchanges else []:
+            _show_exchange(said)
+
+
+def _show_exchange(said: Mapping[str, Any]) -> None:
+    url = urlsplit(said["url"])
+    path = url.path + (f"?{url.query}" if url.query else "")
+    came = f"HTTP {said['status']}" if said["status"] else said["error"] or "no answer"
+    click.echo(printable(f"    {said['method']} {path}: {came} in {said['duration_ms']} ms"))
+    for mark, body in ((">", said["body"]), ("<", said["answer"])):
+        if body:
+            click.echo(printable(f"      {mark} {trim(' '.join(body.split()), SHOWN_OF_BODY)}"))
 
 
 def show_decisions(decisions: Iterable[Mapping[str, Any]], zone: str) -> None:

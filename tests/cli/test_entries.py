@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from factories import make_client, make_clinic, make_connection
 from fakes import MemoryConnector
 from ringnote.cli import main
+from ringnote.connectors.sandbox import SandboxConnector
 from ringnote.errors import RecordRejected, Temporary
 from ringnote.models import Connection, ConnectionState, EntryState
 from stories import CALLER, Phone, entries, moments, settle, write
@@ -151,6 +152,29 @@ def test_an_entry_is_shown_with_its_text_and_every_try(ringnote, runtime, pms, r
         shown,
     )
     assert set(told) == LISTED | {"body", "tries", "decisions"}
+
+
+def test_what_was_said_to_the_pms_is_shown_in_short_without_its_secrets(
+    ringnote, runtime, db, clinic, phone, httpserver
+):
+    make_connection(db, clinic)
+    error = {"error": {"code": "title", "message": "no such title " + "x" * 300}}
+    httpserver.expect_request("/api/v1/notes").respond_with_json(error, status=422)
+    phone.answered("u-1")
+    settle(runtime)
+    settings = {"base_url": httpserver.url_for("")}
+    write(runtime, SandboxConnector(settings, {"token": "s3cret"}, runtime.http))
+
+    whole, brief = ringnote("entries", "show", "1", "--exchanges"), ringnote("entries", "show", "1")
+
+    assert re.search(r"\n    POST /api/v1/notes: HTTP 422 in \d+ ms\n", whole.stdout)
+    sent, answer = re.findall(r"\n      [><] (.*)(?=\n)", whole.stdout)
+    assert sent.startswith('{"client_id": "C1", ')
+    assert re.fullmatch(r'\{"error": .*x… \(\d+ more characters\)', answer)
+    assert "s3cret" not in whole.stdout
+    assert "POST" not in brief.stdout
+    assert "ringnote entries show 1 --exchanges" in brief.stderr
+    assert "ringnote entries curl 1" in whole.stderr
 
 
 @pytest.mark.parametrize("command", ["show", "retry"])
