@@ -253,6 +253,24 @@ def test_what_has_moved_on_since_it_was_counted_stays_as_it_is(db, clinic, conne
     assert [each.entry_id for each in read(db, Retried)] == [left]
 
 
+def test_what_somebody_has_locked_is_not_waited_for(db, clinic, connection):
+    if db.is_sqlite:
+        return
+    locked, kept, left = (set_aside(db, clinic, connection) for _ in range(3))
+    with db.reading() as session:
+        chosen = choose(session, Filter())
+    retry_id = begin_retry(db, chosen, {}, 1, "amy")
+    with db.transaction() as session:
+        session.get(Entry, locked, with_for_update=True)
+        assert carry_out(db, retry_id, chosen.ids, quiet) == 2
+    with db.transaction() as session:
+        session.get(OutboxRow, kept, with_for_update=True)
+        assert cancel_retry(db, retry_id, "amy", quiet) == 1
+
+    states = {each.id: each.state for each in read(db, Entry)}
+    assert states == dict.fromkeys((locked, left), EntryState.SET_ASIDE) | {kept: EntryState.DUE}
+
+
 def test_what_was_perhaps_written_stays_in_doubt(db, clinic, connection):
     entry_id = retrying(db, clinic, connection)
     never = datetime.max.replace(tzinfo=UTC)
