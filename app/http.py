@@ -9,7 +9,7 @@ import json as jsonlib
 import re
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -59,12 +59,18 @@ class Answer:
     json: Any
 
 
+Pass = Callable[[str], None]
+"""Waits until a request to an endpoint of this kind may be sent; raises a ConnectorError if that is
+too long."""
+
+
 class Http:
     """Makes requests to PMSs. Safe to share between threads."""
 
     def __init__(self, *, allow_private: bool = False, read_seconds: float = READ_SECONDS) -> None:
         self._read_seconds = read_seconds
         self._secrets: Mapping[str, str] = {}
+        self._pass: Pass | None = None
         self._session = requests.Session()
         self._session.trust_env = False
         self._session.headers["User-Agent"] = USER_AGENT
@@ -75,11 +81,12 @@ class Http:
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
 
-    def knowing(self, secrets: Mapping[str, str]) -> "Http":
+    def knowing(self, secrets: Mapping[str, str], pass_: Pass | None = None) -> "Http":
         """The same session, for who signs in with these secrets (by name): they are kept nowhere
-        that an exchange is noted."""
+        that an exchange is noted. `pass_` is asked before each of its requests."""
         mine = copy.copy(self)
         mine._secrets = dict(secrets)
+        mine._pass = pass_
         return mine
 
     def request(
@@ -91,13 +98,17 @@ class Http:
         headers: Mapping[str, str] | None = None,
         json: Any = None,
         data: Mapping[str, str] | None = None,
+        kind: str = "",
     ) -> Answer:
         """One exchange; answers of 2xx only, others raise.
 
-        It is given up after `TOTAL_SECONDS`. A POST that may have been carried out raises
+        `kind` is of the endpoint, where the connector declares a rate of its own for it. The
+        exchange is given up after `TOTAL_SECONDS`. A POST that may have been carried out raises
         OutcomeUnknown; any other failure on the way raises Temporary. Redirects are not followed.
         """
         _require_sendable(headers or {})
+        if self._pass is not None:
+            self._pass(kind)
         deadline = time.monotonic() + TOTAL_SECONDS
         retrying = tenacity.Retrying(
             stop=tenacity.stop_after_attempt(NOT_SENT_TRIES),

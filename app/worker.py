@@ -11,11 +11,12 @@ from sqlalchemy.exc import DBAPIError
 from .abandoned import watching_over
 from .background import Background
 from .delivery.accounts import Accounts
+from .delivery.claim import claim, waits_for_tokens
 from .delivery.deliver import Tools
 from .delivery.finisher import Finisher
 from .delivery.hands import Hands
 from .delivery.leases import Leases
-from .delivery.outbox import claim, is_any_leased
+from .delivery.outbox import is_any_leased
 from .delivery.records import Records
 from .jobs import JOBS, Workplace
 from .ledger.settle import settle_due
@@ -26,6 +27,8 @@ from .wake import watching
 
 POLL_SECONDS = 0.5
 """The longest that something due goes unnoticed when no wake-up comes."""
+PACED_POLL_SECONDS = 0.1
+"""The same while a PMS is written to at its rate: what could not be paid for soon can be."""
 DATABASE_PAUSE_SECONDS = 1.0
 SPOOL_SECONDS = 5.0
 SETTLE_BATCH = 5
@@ -58,6 +61,7 @@ class Worker:
         self._woken = threading.Event()
         self._accounts = Accounts(runtime)
         self._leases = Leases(runtime.db)
+        self._paced_until = 0.0
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set, then finish what was begun and return."""
@@ -76,7 +80,7 @@ class Worker:
                     drain_spool(self._runtime)
                     look_at = time.monotonic() + SPOOL_SECONDS
                 if not is_busy:
-                    self._woken.wait(min(POLL_SECONDS, crew.hands.seconds_to_next_slow()))
+                    self._woken.wait(min(self._poll_seconds, crew.hands.seconds_to_next_slow()))
         log.info("worker.stopped")
 
     def wake(self) -> None:
@@ -96,15 +100,20 @@ class Worker:
                 if self._step(crew):
                     continue
                 if crew.is_busy:
-                    self._woken.wait(POLL_SECONDS)
+                    self._woken.wait(self._poll_seconds)
                 elif was_busy:
                     # What ended after the claim may have left something that is due now.
                     continue
-                elif is_any_leased(self._runtime.db):
-                    # What a worker held when it was killed comes free within its lease.
-                    time.sleep(POLL_SECONDS)
+                elif is_any_leased(self._runtime.db) or waits_for_tokens(self._runtime.db):
+                    # What a worker held when it was killed comes free within its lease, and what a
+                    # PMS takes no more of for now within a moment.
+                    time.sleep(self._poll_seconds)
                 else:
                     return
+
+    @property
+    def _poll_seconds(self) -> float:
+        return PACED_POLL_SECONDS if time.monotonic() < self._paced_until else POLL_SECONDS
 
     @contextmanager
     def _crew(self, stop: threading.Event) -> Iterator[_Crew]:
@@ -146,4 +155,6 @@ class Worker:
         claimed = claim(self._runtime.db, free, besides=hands.slow())
         self._leases.hold(claimed, claimed_at)
         hands.take_on(claimed)
+        if any(work.prepaid for work in claimed):
+            self._paced_until = claimed_at + 2 * POLL_SECONDS
         return len(claimed)

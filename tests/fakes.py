@@ -20,8 +20,8 @@ from ringnote.connectors.base import (
 )
 from ringnote.db import Database
 from ringnote.delivery.deliver import Tools
-from ringnote.delivery.outbox import Work
 from ringnote.delivery.records import Records
+from ringnote.delivery.work import Work
 from ringnote.errors import RecordGone
 
 

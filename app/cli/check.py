@@ -171,7 +171,7 @@ def _of_connection(runtime: Runtime, clinic: Clinic, connection: Connection) -> 
         why = connection.paused_reason or "no reason was given"
         return Finding(clinic.name, "fault", f"its connection to {name} is paused: {why}")
     try:
-        connector: Connector = connector_for(connection, runtime.vault, runtime.http)
+        connector: Connector = connector_for(connection, runtime)
         result = connector.check()
     except (ConfigError, ConnectorError) as error:
         return Finding(clinic.name, "fault", f"signing in to {name} failed: {error}")

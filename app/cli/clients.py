@@ -54,7 +54,7 @@ def sync(runtime: Runtime, clinic: str, full: bool, remove_missing: bool, as_jso
     with runtime.db.reading() as session:
         found = get_clinic(session, clinic)
         connection = _connection(session, found)
-    connector = connector_for(connection, runtime.vault, runtime.http)
+    connector = connector_for(connection, runtime)
     with counting("clients read", "clients.sync") as progress:
         run = partial(
             sync_clients,

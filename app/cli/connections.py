@@ -119,7 +119,7 @@ def check_account(runtime: Runtime, clinic: str, as_json: bool) -> None:
     """
     with runtime.db.reading() as session:
         found, connection = _get_connection(session, clinic)
-    result = connector_for(connection, runtime.vault, runtime.http).check()
+    result = connector_for(connection, runtime).check()
     with runtime.db.transaction() as session:
         has_resumed = resume_if_refused(session, runtime.db, connection.id)
         state = get_connection(session, connection.id).state
@@ -270,6 +270,6 @@ def _read_since(text: str | None, found: Clinic) -> datetime | None:
 
 def _warn_unless_reached(runtime: Runtime, connection: Connection) -> None:
     try:
-        connector_for(connection, runtime.vault, runtime.http).check()
+        connector_for(connection, runtime).check()
     except ConnectorError as error:
         say(f"It is connected, but signing in failed just now: {error}.")

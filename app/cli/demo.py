@@ -179,7 +179,7 @@ def _connect(stage: Stage) -> tuple[Clinic, Connection]:
 
 
 def _sync(runtime: Runtime, clinic: Clinic, connection: Connection) -> None:
-    connector = connector_for(connection, runtime.vault, runtime.http)
+    connector = connector_for(connection, runtime)
     try:
         sync_clients(runtime.db, clinic, connection.id, connector, runtime.clock)
     except InputError as error:

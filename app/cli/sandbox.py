@@ -15,10 +15,12 @@ import sqlalchemy as sa
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from ..connectors.sandbox import RATE
 from ..errors import InputError
 from ..http import NO_ADDRESS
 from ..models import Client, ClientNumber, Clinic, WebhookToken
 from ..runtime import Runtime
+from ..sandbox.limit import Limit
 from ..sandbox.people import Caller, caller_name, callers_among, invent_clients
 from ..sandbox.phones import Office, PhoneSystem, PlannedCall
 from ..sandbox.play import Played, play
@@ -55,7 +57,12 @@ MAX_CLIENTS = 800
     default=0,
     help="Invent this many clients, if it has none yet.",
 )
-def sandbox(port: int, token: str, host: str, path: Path | None, clients: int) -> None:
+@click.option(
+    "--rate", help="Take no more requests in so many seconds, such as 100/10; then answer 429."
+)
+def sandbox(
+    port: int, token: str, host: str, path: Path | None, clients: int, rate: str | None
+) -> None:
     """Run a pretend PMS to try Ringnote with.
 
     Its API asks for the token; its pages, where records appear as they are written and faults are
@@ -67,9 +74,10 @@ def sandbox(port: int, token: str, host: str, path: Path | None, clients: int) -
     """
     if not token.strip() or not (token.isascii() and token.isprintable()):
         raise InputError("--token must be plain characters, at least one.")
+    limit = _read_rate(rate) if rate else None
     store = Store(path or ":memory:")
     with closing(store), signals_held():
-        pms = create_pms(path or ":memory:", token, store=store)
+        pms = create_pms(path or ":memory:", token, store=store, limit=limit)
         server = Server(pms, host=host, port=port)
         if clients and not store.clients.count():
             store.clients.add(invent_clients(clients))
@@ -77,6 +85,13 @@ def sandbox(port: int, token: str, host: str, path: Path | None, clients: int) -
             click.echo(server.url)
             say(f"The sandbox PMS holds {store.clients.count()} clients. Ctrl-C stops it.")
             signal.sigwait(STOPPING)
+
+
+def _read_rate(rate: str) -> Limit:
+    if not RATE.fullmatch(rate):
+        raise InputError("--rate must be requests and seconds, such as 100/10.")
+    requests_, _, seconds = rate.partition("/")
+    return Limit(int(requests_), float(seconds))
 
 
 @click.command()

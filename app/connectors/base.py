@@ -107,6 +107,20 @@ class TaskStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class Rate:
+    """A PMS takes so many requests in any so many seconds from one account.
+
+    `kind` is the kind of endpoint that it holds for, by which the connector names it to
+    `Http.request`; '' are all requests that are sent without such a name, and what is written must
+    be among them.
+    """
+
+    requests: int
+    seconds: float
+    kind: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Capabilities:
     """What a PMS can do. Whatever is False has a fallback in `delivery` or `directory`."""
 
@@ -129,6 +143,8 @@ class Capabilities:
     max_title: int | None = None
     """Characters; None where no limit is known."""
     max_body: int | None = None
+    rates: tuple[Rate, ...] = ()
+    """How fast an account takes requests, at most one for a kind; none where nothing is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +156,8 @@ class Setting:
     is_secret: bool = False
     is_required: bool = True
     default: str = ""
+    tells_account: bool = True
+    """Whether another value leads to another account; else it says how the same one is used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +179,11 @@ class Connector(ABC):
     @abstractmethod
     def __init__(self, settings: Mapping[str, str], secrets: Mapping[str, str], http: Http) -> None:
         """Raises ConfigError for values that cannot work; does not touch the network."""
+
+    @property
+    def rates(self) -> tuple[Rate, ...]:
+        """How fast this account takes requests: as declared, unless its settings say otherwise."""
+        return self.capabilities.rates
 
     @abstractmethod
     def check(self) -> CheckResult:

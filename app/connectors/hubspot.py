@@ -33,6 +33,7 @@ from .base import (
     Kind,
     Note,
     PmsClient,
+    Rate,
     Setting,
     Task,
     TaskStatus,
@@ -46,6 +47,7 @@ COMMUNICATION = "communication-"
 NEWEST = 500
 """How many of a contact's newest records are searched for a reference."""
 READ_AT_ONCE = 100
+SEARCHES = Rate(4, 1.0, "search")
 
 
 class HubSpotConnector(Connector):
@@ -73,6 +75,12 @@ class HubSpotConnector(Connector):
             "Association type of a communication with a contact",
             default="81",
         ),
+        Setting(
+            "requests_in_10_seconds",
+            "How many requests HubSpot takes from this account in 10 seconds",
+            default="100",
+            tells_account=False,
+        ),
     )
     capabilities: ClassVar[Capabilities] = Capabilities(
         search_by_phone=True,
@@ -84,6 +92,7 @@ class HubSpotConnector(Connector):
         delete_task=True,
         find_by_reference=True,
         max_body=65_000,
+        rates=(Rate(100, 10.0), SEARCHES),
     )
 
     def __init__(self, settings: Mapping[str, str], secrets: Mapping[str, str], http: Http) -> None:
@@ -98,8 +107,13 @@ class HubSpotConnector(Connector):
             f"{kind}s": int(given[f"{kind}_association"])
             for kind in ("call", "task", "communication")
         }
+        self._rates = (Rate(int(given["requests_in_10_seconds"]), 10.0), SEARCHES)
         self._search_properties = _names(given["search_properties"])
         self._contacts = Contacts(_names(given["phone_properties"]), self._call)
+
+    @property
+    def rates(self) -> tuple[Rate, ...]:
+        return self._rates
 
     def check(self) -> CheckResult:
         self._call("GET", "/contacts", query={"limit": "1"})
@@ -225,7 +239,12 @@ class HubSpotConnector(Connector):
         """What HubSpot answered. A POST that `only_reads` leaves nothing in doubt."""
         try:
             answer = self._http.request(
-                method, self._root + path, params=query, headers=self._headers, json=body
+                method,
+                self._root + path,
+                params=query,
+                headers=self._headers,
+                json=body,
+                kind=SEARCHES.kind if path.endswith("/search") else "",
             )
         except OutcomeUnknown as error:
             if only_reads:
@@ -259,6 +278,8 @@ def _faults(given: Mapping[str, str], token: str) -> Iterator[str]:
     for kind in ("call", "task", "communication"):
         if not re.fullmatch("[0-9]{1,9}", given[f"{kind}_association"].strip()):
             yield f"{kind}_association must be the number of an association type"
+    if not re.fullmatch("[1-9][0-9]{0,5}", given["requests_in_10_seconds"].strip()):
+        yield "requests_in_10_seconds must be a whole number, 1 or more"
     if not token or not (token.isascii() and token.isprintable()):
         yield "token must be a private app's access token; it begins with pat-"
 

@@ -3,6 +3,7 @@
 The shortest complete connector, so the one to read before writing another.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, ClassVar
@@ -26,6 +27,7 @@ from .base import (
     NoteText,
     Phone,
     PmsClient,
+    Rate,
     Setting,
     Task,
     TaskStatus,
@@ -36,6 +38,7 @@ PAGE = "200"
 EVER = "1970-01-01T00:00:00Z"
 """From here a delta tells of every client, deleted ones included, in the order of their changes."""
 ODD_ANSWER = "the PMS answered in a form that its documentation does not know"
+RATE = re.compile("[1-9][0-9]{0,5}/[1-9][0-9]{0,5}")
 Json = dict[str, Any]
 
 
@@ -47,6 +50,12 @@ class SandboxConnector(Connector):
     settings: ClassVar[tuple[Setting, ...]] = (
         Setting("base_url", "Where it runs, e.g. http://127.0.0.1:8001"),
         Setting("token", "The token it was started with", is_secret=True),
+        Setting(
+            "rate",
+            "The requests it takes in so many seconds, such as 100/10, if it was started with any",
+            is_required=False,
+            tells_account=False,
+        ),
     )
     capabilities: ClassVar[Capabilities] = Capabilities(
         search_by_phone=True,
@@ -73,11 +82,20 @@ class SandboxConnector(Connector):
             faults.append("base_url must be a web address such as http://127.0.0.1:8001")
         if not token or not (token.isascii() and token.isprintable()):
             faults.append("token must be the token that the sandbox PMS was started with")
+        rate = settings.get("rate", "").strip()
+        if rate and not RATE.fullmatch(rate):
+            faults.append("rate must be requests and seconds, such as 100/10, or left out")
         if faults:
             raise ConfigError(*faults)
+        requests, _, seconds = rate.partition("/")
+        self._rates = (Rate(int(requests), float(seconds)),) if rate else ()
         self._root = f"{address}/api/v1"
         self._headers = {"Authorization": f"Bearer {token}"}
         self._http = http
+
+    @property
+    def rates(self) -> tuple[Rate, ...]:
+        return self._rates
 
     def check(self) -> CheckResult:
         self._list("clients", {"limit": "1"})

@@ -8,27 +8,32 @@ from ..connectors.base import Connector
 from ..errors import ConfigError, InputError
 from ..http import Http
 from ..models import Connection
-from ..vault import Vault
+from ..runtime import Runtime
+from .meter import Meter
 
 
-def connector_for(connection: Connection, vault: Vault, http: Http) -> Connector:
+def connector_for(connection: Connection, runtime: Runtime) -> Connector:
     """The connector of a connection; touches no network. Raises ConfigError if it cannot be made.
 
-    Each call makes a new one, which many threads may use: callers keep one by connection.
+    Its requests wait until the PMS may be asked. Each call makes a new one, which many threads may
+    use: callers keep one by connection.
     """
     kind = CONNECTORS.get(connection.connector)
     if kind is None:
         raise ConfigError(f"no connector is called {connection.connector} in this version")
-    secrets = vault.open(connection.secrets)
-    return kind(_with_defaults(kind, connection.settings), secrets, http.knowing(secrets))
+    secrets = runtime.vault.open(connection.secrets)
+    meter = Meter(runtime.db, connection.id)
+    http = runtime.http.knowing(secrets, meter.pass_)
+    connector = kind(_with_defaults(kind, connection.settings), secrets, http)
+    meter.rates = connector.rates
+    return connector
 
 
 def validate_connection(
     http: Http, connector_name: str, settings: Mapping[str, str], secrets: Mapping[str, str]
-) -> None:
-    """Raise InputError or ConfigError, with every fault, unless a connector can be made of these.
-
-    Touches no network.
+) -> Connector:
+    """The connector that these make. Raises InputError or ConfigError, with every fault, if none
+    can be made of them. Touches no network.
     """
     kind = CONNECTORS.get(connector_name)
     if kind is None:
@@ -48,13 +53,14 @@ def validate_connection(
         if each.is_required and not given.get(each.name, each.default).strip()
     ]
     try:
-        kind(_with_defaults(kind, settings), dict(secrets), http)
+        connector = kind(_with_defaults(kind, settings), dict(secrets), http)
     except ConfigError as error:
         # A constructor speaks of what is missing or in the wrong place too; once is enough.
         told = {each.split()[0] for each in faults}
         faults += [each for each in error.faults if each.split()[0] not in told]
     if faults:
         raise ConfigError(*faults)
+    return connector
 
 
 def _faults_of_names(
@@ -88,5 +94,12 @@ def _with_defaults(kind: type[Connector], settings: Mapping[str, str]) -> dict[s
 def is_same_account(former: Connection, connection: Connection) -> bool:
     kind = CONNECTORS[connection.connector]
     return former.connector == connection.connector and (
-        _with_defaults(kind, former.settings) == _with_defaults(kind, connection.settings)
+        _account(kind, former.settings) == _account(kind, connection.settings)
     )
+
+
+def _account(kind: type[Connector], settings: Mapping[str, str]) -> dict[str, str]:
+    how = {each.name for each in kind.settings if not each.tells_account}
+    return {
+        name: value for name, value in _with_defaults(kind, settings).items() if name not in how
+    }

@@ -2,11 +2,17 @@
 
 import threading
 
+from sqlalchemy.exc import DBAPIError
+
 from ..connectors.base import Connector
+from ..logs import get_logger
 from ..models import Connection
 from ..runtime import Runtime
 from .account_settings import connector_for
 from .connections import find_connection
+from .meter import declare, give_back, is_declared
+
+log = get_logger(__name__)
 
 
 class Accounts:
@@ -24,17 +30,38 @@ class Accounts:
         """The connector of a connection; None if there is no such connection any more."""
         with self._lock:
             if connection_id not in self._connectors:
-                with self._runtime.db.reading() as session:
-                    connection = session.get(Connection, connection_id)
-                if connection is None:
+                made = self._make(connection_id)
+                if made is None:
                     return None
-                self._connectors[connection_id] = connector_for(
-                    connection, self._runtime.vault, self._runtime.http
-                )
+                self._connectors[connection_id] = made
             return self._connectors[connection_id]
+
+    def _make(self, connection_id: int) -> Connector | None:
+        db = self._runtime.db
+        with db.reading() as session:
+            connection = session.get(Connection, connection_id)
+            if connection is None:
+                return None
+            made = connector_for(connection, self._runtime)
+            is_known = is_declared(session, connection_id, made.rates)
+        if not is_known:
+            # It was connected by another version, whose connector knew of other rates.
+            with db.transaction() as session:
+                declare(session, db, connection_id, made.rates)
+        return made
 
     def connector_of_clinic(self, clinic_id: int) -> Connector | None:
         """The connector of the connection that the clinic has in use; None if it has none."""
         with self._runtime.db.reading() as session:
             connection = find_connection(session, clinic_id)
         return self.connector(connection.id) if connection else None
+
+    def give_back(self, connection_id: int, tokens: int) -> None:
+        """Give back requests that were bought for a try and not made. Commits, if it can."""
+        if not tokens:
+            return
+        try:
+            give_back(self._runtime.db, connection_id, tokens)
+        except DBAPIError as error:
+            # They come back by themselves with time.
+            log.warning("delivery.give_back_failed", error=type(error.orig).__name__)

@@ -1,16 +1,19 @@
 """Claims due rows of the outbox under a lease, of the connections least recently served first."""
 
 import secrets
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
+from ..connectors import CONNECTORS
 from ..db import Database
-from ..models import EntryKind
+from .bucket import Bucket
 from .claim_queries import (
+    BUY,
     ENTRIES,
     IN_FLIGHT_BY_CONNECTION,
     IN_FLIGHT_IN_TROUBLE,
@@ -19,39 +22,21 @@ from .claim_queries import (
     due_of_many,
     due_of_one,
     eligible,
+    paced,
     serve,
     told_now,
 )
+from .cost import requests_for
+from .work import Work
 
 CONNECTIONS_A_CLAIM = 16
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """One claimed entry: a snapshot of what is to be written, and the lease it is held under."""
-
-    entry_id: int
-    connection_id: int
-    lease_token: str
-    version: int
-    kind: EntryKind
-    client: str
-    content: dict[str, Any]
-    is_wanted: bool
-    reference: str
-    incarnation: int
-    pms_id: str | None
-    attempts: int
-    is_in_doubt: bool
-    queued_at: datetime
-    is_done_there: bool = False
-    """Whether it is known that the PMS has the task as done, or has deleted it."""
 
 
 def claim(db: Database, limit: int, besides: Collection[int] = ()) -> list[Work]:
     """Lease up to `limit` due rows, of the connections least recently served first. Commits.
 
-    None of the connections `besides`, which the caller has enough to do with.
+    None of the connections `besides`, which the caller has enough to do with. Of one whose PMS's
+    rate is declared no more than its requests can be bought for; the rest stays due.
     """
     asked = {"most": min(limit, CONNECTIONS_A_CLAIM), "besides": list(besides)}
     if db.is_sqlite and not _is_anything_due(db, asked):
@@ -61,9 +46,18 @@ def claim(db: Database, limit: int, besides: Collection[int] = ()) -> list[Work]
         served = connection.execute(serve(db.tells_time), {**asked, **told_now(db)}).all()
         if not served:
             return []
-        work = _take(db, connection, _shares(served, limit))
-        _lease(connection, work, served[0].last_served_at + timedelta(seconds=LEASE_SECONDS))
+        now = served[0].last_served_at
+        taken = _take(db, connection, _shares(served, limit))
+        work = _pay(connection, taken, now)
+        _lease(connection, work, now + timedelta(seconds=LEASE_SECONDS))
     return work
+
+
+def waits_for_tokens(db: Database) -> bool:
+    """Whether something is due that can be paid for now or in a moment."""
+    asked = {"most": 1, "besides": [], **told_now(db)}
+    with db.reading() as session:
+        return session.connection().execute(paced(db.tells_time), asked).first() is not None
 
 
 def _is_anything_due(db: Database, asked: Mapping[str, Any]) -> bool:
@@ -86,7 +80,9 @@ def _shares(served: Sequence[Any], limit: int) -> list[dict[str, int]]:
     ]
 
 
-def _take(db: Database, connection: sa.Connection, shares: list[dict[str, int]]) -> list[Work]:
+def _take(
+    db: Database, connection: sa.Connection, shares: list[dict[str, int]]
+) -> list[tuple[Work, Any]]:
     """The due rows of these connections, locked, each with the entry that it stands for."""
     now = told_now(db)
     if db.is_sqlite:
@@ -98,7 +94,7 @@ def _take(db: Database, connection: sa.Connection, shares: list[dict[str, int]])
     # In a statement of its own: what a lock was waited for may have changed the entry, too.
     found = connection.execute(ENTRIES, {"ids": [row.entry_id for row in rows]})
     entries = {entry.id: entry for entry in found}
-    return [_work(row, entries[row.entry_id]) for row in rows]
+    return [(_work(row, entries[row.entry_id]), entries[row.entry_id]) for row in rows]
 
 
 def _work(row: Any, entry: Any) -> Work:
@@ -119,6 +115,46 @@ def _work(row: Any, entry: Any) -> Work:
         queued_at=row.queued_at,
         is_done_there=entry.is_done_there,
     )
+
+
+def _pay(connection: sa.Connection, taken: Sequence[tuple[Work, Any]], now: datetime) -> list[Work]:
+    """What of this work is free or can be paid for, in one statement if anything is to be."""
+    buckets, spent = _buckets(taken), Counter[int]()
+    work = []
+    for each, entry in taken:
+        if bucket := buckets.get(each.connection_id):
+            tokens = bucket.whole_tokens(now) - spent[each.connection_id]
+            each = replace(each, prepaid=min(_cost(each, entry.connector), tokens))
+            spent[each.connection_id] += each.prepaid
+        # One at least is taken on; what that lacks is bought when it is needed.
+        if bucket is None or each.prepaid:
+            work.append(each)
+    bought = [
+        {
+            "id": connection_id,
+            "known": buckets[connection_id].ready_at,
+            "ready_at": buckets[connection_id].less(tokens, now).ready_at,
+        }
+        for connection_id, tokens in sorted((+spent).items())
+    ]
+    if bought and connection.execute(BUY, bought).rowcount != len(bought):
+        # Somebody bought of one of them at the same moment: they come next time.
+        return [each for each in work if not each.prepaid]
+    return work
+
+
+def _buckets(taken: Sequence[tuple[Work, Any]]) -> dict[int, Bucket]:
+    """By connection, of those that are written to at a rate."""
+    return {
+        work.connection_id: Bucket(entry.tokens, entry.per_second, entry.refilled_at)
+        for work, entry in taken
+        if entry.refilled_at is not None
+    }
+
+
+def _cost(work: Work, connector: str) -> int:
+    kind = CONNECTORS.get(connector)
+    return requests_for(work, kind.capabilities) if kind else 1
 
 
 def _lease(connection: sa.Connection, work: Sequence[Work], until: datetime) -> None:

@@ -13,7 +13,17 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from ..db import Database, UtcDateTime
-from ..models import Base, Clinic, Connection, ConnectionState, Entry, OutboxRow, Pace
+from ..models import (
+    Base,
+    Clinic,
+    Connection,
+    ConnectionState,
+    Entry,
+    OutboxRow,
+    Pace,
+    PaceBucket,
+)
+from .meter import WRITES
 
 LEASE_SECONDS = 10.0
 """How long a row is out of sight; the worker that holds it renews in time, a dead one cannot."""
@@ -24,23 +34,38 @@ IN_FLIGHT_IN_TROUBLE = 1
 TABLES = Base.metadata.tables
 OUTBOX_TABLE = TABLES[OutboxRow.__tablename__]
 PACE_TABLE = TABLES[Pace.__tablename__]
+BUCKET_TABLE = TABLES[PaceBucket.__tablename__]
 CLINIC = TABLES[Clinic.__tablename__].c
 CONNECTION_TABLE = TABLES[Connection.__tablename__]
 ENTRY = TABLES[Entry.__tablename__].c
 OUTBOX, PACE, CONNECTION = OUTBOX_TABLE.c, PACE_TABLE.c, CONNECTION_TABLE.c
+BUCKET = BUCKET_TABLE.c
 
-ENTRIES = sa.select(
-    ENTRY.id,
-    ENTRY.version,
-    ENTRY.kind,
-    ENTRY.client,
-    ENTRY.content,
-    ENTRY.is_wanted,
-    ENTRY.reference,
-    ENTRY.incarnation,
-    ENTRY.pms_id,
-    ENTRY.is_done_there,
-).where(ENTRY.id.in_(sa.bindparam("ids", expanding=True)))
+ENTRIES = (
+    sa.select(
+        ENTRY.id,
+        ENTRY.version,
+        ENTRY.kind,
+        ENTRY.client,
+        ENTRY.content,
+        ENTRY.is_wanted,
+        ENTRY.reference,
+        ENTRY.incarnation,
+        ENTRY.pms_id,
+        ENTRY.is_done_there,
+        CONNECTION.connector,
+        # NULL where the connector declares no rate.
+        BUCKET.tokens,
+        BUCKET.per_second,
+        BUCKET.refilled_at,
+    )
+    .select_from(OUTBOX_TABLE)
+    .join(TABLES[Entry.__tablename__], ENTRY.id == OUTBOX.entry_id)
+    .join(CONNECTION_TABLE, CONNECTION.id == OUTBOX.connection_id)
+    .outerjoin(BUCKET_TABLE, sa.and_(BUCKET.connection_id == CONNECTION.id, BUCKET.kind == WRITES))
+    .where(OUTBOX.entry_id.in_(sa.bindparam("ids", expanding=True)))
+)
+"""What rows of the outbox stand for, and how fast their connection may be written to."""
 
 LEASE = (
     sa.update(OUTBOX_TABLE)
@@ -50,6 +75,17 @@ LEASE = (
         due_at=sa.bindparam("until"),
         is_in_doubt=sa.bindparam("in_doubt"),
     )
+)
+
+BUY = (
+    sa.update(BUCKET_TABLE)
+    .where(
+        BUCKET.connection_id == sa.bindparam("id"),
+        BUCKET.kind == WRITES,
+        # Unless somebody bought of it meanwhile.
+        BUCKET.refilled_at == sa.bindparam("known"),
+    )
+    .values(refilled_at=sa.bindparam("ready_at"))
 )
 
 
@@ -79,6 +115,18 @@ def _soon(tells_time: bool) -> sa.ColumnElement[datetime]:
 def eligible(tells_time: bool) -> sa.Select[tuple[int]]:
     """The connections that something is due for and that may be written to, `most` of them."""
     now = _now(tells_time)
+    has_token = sa.func.coalesce(_ready_at(), now) <= now
+    return _willing(tells_time, has_token).order_by(PACE.last_served_at)
+
+
+@cache
+def paced(tells_time: bool) -> sa.Select[tuple[int]]:
+    """Those that something is due for and that are written to at a rate: now or in a moment."""
+    return _willing(tells_time, _ready_at().is_not(None))
+
+
+def _willing(tells_time: bool, also: sa.ColumnElement[bool]) -> sa.Select[tuple[int]]:
+    now = _now(tells_time)
     queued = _queued()
     first_due = (
         sa.select(OUTBOX.due_at)
@@ -102,9 +150,19 @@ def eligible(tells_time: bool) -> sa.Select[tuple[int]]:
             sa.or_(PACE.blocked_until.is_(None), PACE.blocked_until <= now),
             first_due <= now,
             _in_flight(PACE.connection_id, tells_time) < most,
+            also,
         )
-        .order_by(PACE.last_served_at)
         .limit(sa.bindparam("most"))
+    )
+
+
+def _ready_at() -> sa.ScalarSelect[datetime]:
+    """From when on a connection may be written to; NULL where its connector declares no rate."""
+    return (
+        sa.select(BUCKET.refilled_at)
+        .where(BUCKET.connection_id == PACE.connection_id, BUCKET.kind == WRITES)
+        .correlate(PACE_TABLE)
+        .scalar_subquery()
     )
 
 

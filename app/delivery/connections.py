@@ -32,6 +32,7 @@ from ..models import (
 from ..runtime import Runtime
 from ..signals import announce, connection_paused
 from .account_settings import is_same_account, validate_connection
+from .meter import declare
 from .outbox import enqueue_all_due
 
 PERSON, REFUSED = "person", "refused"
@@ -60,7 +61,7 @@ def open_connection(
     how far it was synced. Raises InputError for an unknown connector, ConfigError naming every
     setting that is unknown, missing or wrong. Does not commit.
     """
-    validate_connection(runtime.http, connector_name, settings, secrets)
+    connector = validate_connection(runtime.http, connector_name, settings, secrets)
     connection = Connection(
         clinic_id=clinic_id,
         connector=connector_name,
@@ -79,6 +80,7 @@ def open_connection(
         session.flush()
     session.add(connection)
     session.flush()
+    declare(session, runtime.db, connection.id, connector.rates)
     _take_over(session, runtime.db, connection, now)
     enqueue_all_due(session, runtime.db, connection)
     return connection

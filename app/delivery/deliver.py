@@ -13,7 +13,6 @@ from ..models import EntryKind
 from . import doubt
 from .doubt import CLOSED_IN_PMS, Done, Errand
 from .finish import Try
-from .outbox import Work
 from .records import LEASE_LOST, Records
 from .retry import Next, Verdict, judge
 from .texts import is_edited, merge
@@ -27,6 +26,7 @@ from .wording import (
     wanted_text,
     withdrawn_text,
 )
+from .work import Work
 
 EDITED = "its users changed it in the PMS, so their words were kept beside ours"
 Action = Callable[[Errand], Done]

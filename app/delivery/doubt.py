@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from ..connectors.base import Capabilities, Connector, NoteText, Written
-from .outbox import Work
 from .records import Records
 from .retry import Next, Verdict
 from .wording import record_kind, reference
+from .work import Work
 
 WRITTEN = Verdict(Next.WRITTEN)
 CLOSED_IN_PMS = "it was closed in the PMS, so it is left alone"

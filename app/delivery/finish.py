@@ -22,10 +22,10 @@ from ..models import (
 )
 from ..signals import announce, entry_set_aside, entry_written
 from .connections import pause_refused
-from .outbox import Work
 from .pace import Fared, keep_pace
 from .records import KEPT_TEXTS, as_json
 from .retry import Next, Verdict
+from .work import Work
 
 PERHAPS_WRITTEN = (Next.WRITTEN, Next.AGAIN, Next.UNKNOWN)
 

@@ -11,8 +11,9 @@ from .accounts import Accounts
 from .deliver import Tools, deliver
 from .finisher import Finisher
 from .leases import Leases
-from .outbox import Work
+from .meter import prepaid
 from .wording import with_story
+from .work import Work
 
 SLOW_SECONDS = 1.0
 """A try that has lasted longer is slow: another thread takes its place, and its connection is given
@@ -112,9 +113,11 @@ class Hands:
         if connector is None:
             return False
         told = with_story(work, self._public_url)
-        result = deliver(told, connector, self._tools)
+        with prepaid(work.prepaid) as left:
+            result = deliver(told, connector, self._tools)
         # Before it is counted as ended, so that the loop never sees it nowhere.
         self._finisher.put((work, result))
+        self._accounts.give_back(work.connection_id, left.tokens)
         return True
 
 

@@ -9,9 +9,9 @@ from sqlalchemy.exc import DBAPIError
 
 from ..db import Database
 from ..logs import get_logger
-from .claim import Work
 from .claim_queries import LEASE_SECONDS
 from .outbox import renew
+from .work import Work
 
 RENEW_SECONDS = 2.5
 SLACK_SECONDS = 3.0

@@ -10,7 +10,7 @@ from ..db import Database
 from ..errors import InputError
 from ..ledger.reconcile import NOT_AMENDED, enqueue, find_connection_in_use, place
 from ..models import Connection, Doubt, Entry, EntryState, OutboxRow, Pace
-from .claim import Work, claim
+from .claim import claim
 from .claim_queries import LEASE_SECONDS
 
 
@@ -122,7 +122,6 @@ def confirm_entry(
 
 
 __all__ = [
-    "Work",
     "claim",
     "confirm_entry",
     "enqueue",

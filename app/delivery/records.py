@@ -13,7 +13,7 @@ from ..connectors.base import NoteText
 from ..db import Database
 from ..errors import Temporary
 from ..models import Connection, Entry, OutboxRow, WhenInDoubt
-from .outbox import Work
+from .work import Work
 
 KEPT_TEXTS = 3
 """How many of our last texts are known again: a worker that was held up may write an older one."""

@@ -10,8 +10,8 @@ from typing import Any
 
 from ..connectors.base import Capabilities, Kind, Note, NoteText, Task
 from ..models import EntryKind
-from .outbox import Work
 from .texts import addition, fit, withdrawn
+from .work import Work
 
 CALL_BACK = "Call back"
 

@@ -103,7 +103,8 @@ class Pace(Base):
 
 
 class PaceBucket(Base):
-    """Tokens left for one kind of endpoint of a connection."""
+    """The tokens of one kind of endpoint of a connection, whose connector declares a rate for it:
+    `bucket.py` reckons with it."""
 
     __tablename__ = "ringnote_pace_bucket"
 
@@ -112,7 +113,10 @@ class PaceBucket(Base):
     )
     kind: Mapped[str] = mapped_column(primary_key=True)
     tokens: Mapped[float]
+    """How many there are when it is full."""
+    per_second: Mapped[float] = mapped_column(server_default=sa.text("1"))
     refilled_at: Mapped[datetime]
+    """From when on there is one at least."""
 
 
 class Attempt(Base):

@@ -2,6 +2,7 @@
 
 import hmac
 import time
+from math import ceil
 from typing import Any
 
 from flask import Blueprint, Response, g, jsonify, request
@@ -23,6 +24,7 @@ from .bodies import (
 )
 from .faults import Fault, FaultKind, Faults
 from .file import Refused
+from .limit import Limit
 from .server import DROP_KEY
 from .store import Store
 
@@ -31,7 +33,7 @@ MAX_KEY = 200
 HTML_ANSWER = "<!doctype html><title>Maintenance</title><p>Back in a moment."
 
 
-def make_api(store: Store, token: str, faults: Faults) -> Blueprint:
+def make_api(store: Store, token: str, faults: Faults, limit: Limit | None = None) -> Blueprint:
     """The API's routes, reading and writing `store` for whoever sends `token`."""
     api = Blueprint("api", __name__, url_prefix="/api/v1")
 
@@ -41,6 +43,8 @@ def make_api(store: Store, token: str, faults: Faults) -> Blueprint:
         if not hmac.compare_digest(given.encode(), f"Bearer {token}".encode()):
             raise Refused(401, "unauthorized", "send the token as Authorization: Bearer")
         g.after = None
+        if limit and (wait := limit.take()):
+            return _go_wrong(Fault(FaultKind.RATE_LIMIT, seconds=ceil(wait)))
         for fault in faults.take(request.method):
             if fault.kind is FaultKind.SLOW:
                 time.sleep(fault.seconds)

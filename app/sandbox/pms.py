@@ -14,6 +14,7 @@ from werkzeug.exceptions import HTTPException
 from .api import make_api, refuse
 from .faults import Faults
 from .file import Refused
+from .limit import Limit
 from .pages import make_pages
 from .store import Store
 
@@ -21,12 +22,18 @@ MAX_BODY_BYTES = 1024 * 1024
 
 
 def create_pms(
-    path: Path | str, token: str, *, store: Store | None = None, faults: Faults | None = None
+    path: Path | str,
+    token: str,
+    *,
+    store: Store | None = None,
+    faults: Faults | None = None,
+    limit: Limit | None = None,
 ) -> Flask:
     """A pretend PMS that keeps its records in the SQLite file at `path` (or ':memory:').
 
     `token` is what the API asks for. A `store` or `faults` passed in stays in the caller's hand;
-    otherwise they are at `app.extensions["pms_store"]` and `["pms_faults"]`.
+    otherwise they are at `app.extensions["pms_store"]` and `["pms_faults"]`. Its API takes any
+    number of requests unless there is a `limit`.
     """
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
@@ -35,7 +42,7 @@ def create_pms(
     faults = faults or Faults()
     app.extensions["pms_store"] = store
     app.extensions["pms_faults"] = faults
-    app.register_blueprint(make_api(store, token, faults))
+    app.register_blueprint(make_api(store, token, faults, limit))
     app.register_blueprint(make_pages(store, faults))
     app.register_error_handler(Refused, _answer)
     app.register_error_handler(HTTPException, _answer)

@@ -14,7 +14,7 @@ import pytest
 from connectors.contract import BODY, BODY_2, NAME, TITLE, ConnectorContract, Kept, gather
 from connectors.hubspot_fake import Exchange, HubSpotPms
 
-from ringnote.connectors.base import Kind, Note, Task
+from ringnote.connectors.base import Kind, Note, Rate, Task
 from ringnote.connectors.hubspot import HubSpotConnector
 from ringnote.errors import ConfigError, CredentialsRejected, Temporary
 from ringnote.http import Http
@@ -71,6 +71,21 @@ def test_what_looks_like_html_arrives_as_it_was_written(pms, http) -> None:
 
     [kept] = pms.kept(Kind.NOTE, client_id)
     assert kept.body == body
+
+
+def test_searches_have_a_rate_of_their_own_and_an_account_may_have_another(pms, http) -> None:
+    kinds: list[str] = []
+    connector = pms.connector(http.knowing({}, kinds.append))
+    connector.find_clients("+12125550142")
+    connector.create_note(replace(NOTE, client_id=pms.add_clients([(NAME, ())])[0]), "key")
+
+    higher = HubSpotConnector({"requests_in_10_seconds": "190"}, {"token": "pat-1"}, http)
+
+    assert kinds == ["search", ""]
+    assert connector.rates == (Rate(100, 10.0), Rate(4, 1.0, "search"))
+    assert higher.rates == (Rate(190, 10.0), Rate(4, 1.0, "search"))
+    with pytest.raises(ConfigError, match="requests_in_10_seconds must be a whole number"):
+        HubSpotConnector({"requests_in_10_seconds": "0"}, {"token": "pat-1"}, http)
 
 
 def test_a_merged_contact_leads_to_the_one_it_was_merged_into(pms, http) -> None:

@@ -80,7 +80,7 @@ def test_an_opened_connection_is_in_use_and_its_secrets_are_sealed(runtime, clin
     assert found.id == connection.id
     assert b"s3cret" not in found.secrets
     assert runtime.vault.open(found.secrets) == {"token": "s3cret"}
-    assert connector_for(found, runtime.vault, runtime.http).name == "sandbox"
+    assert connector_for(found, runtime).name == "sandbox"
 
 
 def test_what_the_clinic_owes_is_due_through_a_new_connection(runtime, clinic):
@@ -250,7 +250,7 @@ def test_a_connector_that_this_version_has_not_is_a_fault(runtime, clinic):
     connection = make_connection(runtime.db, clinic, "gone")
 
     with pytest.raises(ConfigError, match="no connector is called gone"):
-        connector_for(connection, runtime.vault, runtime.http)
+        connector_for(connection, runtime)
 
 
 def entry_of(runtime: Runtime, clinic, pms: MemoryConnector) -> int:

@@ -95,7 +95,7 @@ def follow(runtime: Runtime, office: Office) -> Iterator[Callable[..., SyncResul
         account = ("sandbox", {"base_url": server.url}, {"token": "t"})
         with runtime.db.transaction() as session:
             connection = open_connection(session, runtime, clinic.id, *account, now=utc_now())
-        connector = connector_for(connection, runtime.vault, runtime.http)
+        connector = connector_for(connection, runtime)
 
         def run(progress: Callable[[int], None] | None = None) -> SyncResult:
             return sync_clients(

@@ -50,7 +50,7 @@ class Clinic:
         Worker(self.runtime).run_until_idle()
 
     def sync(self):
-        connector = connector_for(self.connection, self.runtime.vault, self.runtime.http)
+        connector = connector_for(self.connection, self.runtime)
         clock = self.runtime.clock
         return sync_clients(self.runtime.db, self.row, self.connection.id, connector, clock)
 
