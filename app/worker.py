@@ -152,7 +152,7 @@ class Worker:
         if free <= 0:
             return 0
         claimed_at = time.monotonic()
-        claimed = claim(self._runtime.db, free, besides=hands.slow())
+        claimed = claim(self._runtime.db, free, hands.slow(), hands.rooms())
         self._leases.hold(claimed, claimed_at)
         hands.take_on(claimed)
         if any(work.prepaid for work in claimed):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
+from urllib.parse import urlsplit
 
 from ..connectors import CONNECTORS
 from ..connectors.base import Connector
@@ -89,6 +90,13 @@ def _suggest(name: str, known: Iterable[str]) -> str:
 def _with_defaults(kind: type[Connector], settings: Mapping[str, str]) -> dict[str, str]:
     defaults = {each.name: each.default for each in kind.settings if not each.is_secret}
     return {**defaults, **settings}
+
+
+def host_of(connection: Connection) -> str:
+    """The host of its PMS, with its port if the address tells one; '' if it has no `base_url`."""
+    kind = CONNECTORS.get(connection.connector)
+    settings = _with_defaults(kind, connection.settings) if kind else connection.settings
+    return urlsplit(settings.get("base_url", "").strip()).netloc.lower()
 
 
 def is_same_account(former: Connection, connection: Connection) -> bool:

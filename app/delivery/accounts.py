@@ -2,13 +2,14 @@
 
 import threading
 
+import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from ..connectors.base import Connector
 from ..logs import get_logger
-from ..models import Connection
+from ..models import Connection, Pace
 from ..runtime import Runtime
-from .account_settings import connector_for
+from .account_settings import connector_for, host_of
 from .connections import find_connection
 from .meter import declare, give_back, is_declared
 
@@ -43,10 +44,15 @@ class Accounts:
             if connection is None:
                 return None
             made = connector_for(connection, self._runtime)
-            is_known = is_declared(session, connection_id, made.rates)
+            pace, host = session.get(Pace, connection_id), host_of(connection)
+            is_known = pace is None or pace.host == host
+            is_known = is_known and is_declared(session, connection_id, made.rates)
         if not is_known:
-            # It was connected by another version, whose connector knew of other rates.
+            # It was connected by another version, which knew of other rates or of no host.
             with db.transaction() as session:
+                session.execute(
+                    sa.update(Pace).where(Pace.connection_id == connection_id).values(host=host)
+                )
                 declare(session, db, connection_id, made.rates)
         return made
 

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 
 import sqlalchemy as sa
@@ -32,13 +33,20 @@ from .work import Work
 CONNECTIONS_A_CLAIM = 16
 
 
-def claim(db: Database, limit: int, besides: Collection[int] = ()) -> list[Work]:
+def claim(
+    db: Database,
+    limit: int,
+    besides: Collection[int] = (),
+    rooms: Mapping[str, int] = MappingProxyType({}),
+) -> list[Work]:
     """Lease up to `limit` due rows, of the connections least recently served first. Commits.
 
-    None of the connections `besides`, which the caller has enough to do with. Of one whose PMS's
+    None of the connections `besides`, which the caller has enough to do with, and no more of those
+    whose PMS is at one of the hosts in `rooms` than is said there. Of a connection whose PMS's
     rate is declared no more than its requests can be bought for; the rest stays due.
     """
-    asked = {"most": min(limit, CONNECTIONS_A_CLAIM), "besides": list(besides)}
+    full = [host for host, room in rooms.items() if room <= 0]
+    asked = {"most": min(limit, CONNECTIONS_A_CLAIM), "besides": list(besides), "full": full}
     if db.is_sqlite and not _is_anything_due(db, asked):
         return []
     with db.transaction() as session:
@@ -47,7 +55,7 @@ def claim(db: Database, limit: int, besides: Collection[int] = ()) -> list[Work]
         if not served:
             return []
         now = served[0].last_served_at
-        taken = _take(db, connection, _shares(served, limit))
+        taken = _take(db, connection, _shares(served, limit, rooms))
         work = _pay(connection, taken, now)
         _lease(connection, work, now + timedelta(seconds=LEASE_SECONDS))
     return work
@@ -55,7 +63,7 @@ def claim(db: Database, limit: int, besides: Collection[int] = ()) -> list[Work]
 
 def waits_for_tokens(db: Database) -> bool:
     """Whether something is due that can be paid for now or in a moment."""
-    asked = {"most": 1, "besides": [], **told_now(db)}
+    asked = {"most": 1, "besides": [], "full": [], **told_now(db)}
     with db.reading() as session:
         return session.connection().execute(paced(db.tells_time), asked).first() is not None
 
@@ -67,17 +75,19 @@ def _is_anything_due(db: Database, asked: Mapping[str, Any]) -> bool:
         return glance.first() is not None
 
 
-def _shares(served: Sequence[Any], limit: int) -> list[dict[str, int]]:
+def _shares(served: Sequence[Any], limit: int, rooms: Mapping[str, int]) -> list[dict[str, int]]:
     """Of each connection `id`: how many rows to take, and to have in flight, at most."""
     share, over = divmod(limit, len(served))
-    return [
-        {
-            "id": row.connection_id,
-            "share": share + (place < over),
-            "most": IN_FLIGHT_IN_TROUBLE if row.failures else IN_FLIGHT_BY_CONNECTION,
-        }
-        for place, row in enumerate(served)
-    ]
+    left = dict(rooms)
+    shares = []
+    for place, row in enumerate(served):
+        mine = share + (place < over)
+        if row.host in left:
+            mine = min(mine, left[row.host])
+            left[row.host] -= mine
+        most = IN_FLIGHT_IN_TROUBLE if row.failures else IN_FLIGHT_BY_CONNECTION
+        shares.append({"id": row.connection_id, "share": mine, "most": most})
+    return shares
 
 
 def _take(
@@ -113,6 +123,7 @@ def _work(row: Any, entry: Any) -> Work:
         attempts=row.attempts,
         is_in_doubt=row.is_in_doubt,
         queued_at=row.queued_at,
+        host=entry.host,
         is_done_there=entry.is_done_there,
     )
 

@@ -54,6 +54,7 @@ ENTRIES = (
         ENTRY.pms_id,
         ENTRY.is_done_there,
         CONNECTION.connector,
+        PACE.host,
         # NULL where the connector declares no rate.
         BUCKET.tokens,
         BUCKET.per_second,
@@ -62,6 +63,7 @@ ENTRIES = (
     .select_from(OUTBOX_TABLE)
     .join(TABLES[Entry.__tablename__], ENTRY.id == OUTBOX.entry_id)
     .join(CONNECTION_TABLE, CONNECTION.id == OUTBOX.connection_id)
+    .join(PACE_TABLE, PACE.connection_id == OUTBOX.connection_id)
     .outerjoin(BUCKET_TABLE, sa.and_(BUCKET.connection_id == CONNECTION.id, BUCKET.kind == WRITES))
     .where(OUTBOX.entry_id.in_(sa.bindparam("ids", expanding=True)))
 )
@@ -147,6 +149,8 @@ def _willing(tells_time: bool, also: sa.ColumnElement[bool]) -> sa.Select[tuple[
             CONNECTION.is_watch_only.is_(False),
             ~sa.exists().where(CLINIC.id == CONNECTION.clinic_id, CLINIC.is_watch_only),
             CONNECTION.id.not_in(sa.bindparam("besides", expanding=True)),
+            sa.func.coalesce(PACE.host, "").not_in(sa.bindparam("full", expanding=True)),
+            sa.func.coalesce(PACE.host, "").not_in(sa.bindparam("full", expanding=True)),
             sa.or_(PACE.blocked_until.is_(None), PACE.blocked_until <= now),
             first_due <= now,
             _in_flight(PACE.connection_id, tells_time) < most,
@@ -187,7 +191,7 @@ def serve(tells_time: bool) -> sa.Executable:
         sa.update(PACE_TABLE)
         .where(PACE.connection_id.in_(chosen))
         .values(last_served_at=_now(tells_time))
-        .returning(PACE.connection_id, PACE.failures, PACE.last_served_at)
+        .returning(PACE.connection_id, PACE.failures, PACE.last_served_at, PACE.host)
     )
 
 

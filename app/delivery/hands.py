@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -20,6 +21,8 @@ SLOW_SECONDS = 1.0
 nothing more by this worker until it has ended."""
 MOST_SLOW = 64
 """How many slow tries a worker bears beside its threads; a thread that waits costs little."""
+MOST_BY_HOST = MOST_SLOW // 4
+"""How many tries at one host once that hangs, so that there are threads for the others."""
 UNFINISHED_BY_THREAD = 4
 
 log = get_logger(__name__)
@@ -50,8 +53,8 @@ class Hands:
         self._when_free = when_free
         self._public_url = public_url
         self._lock = threading.Lock()
-        self._begun: dict[str, tuple[int, float]] = {}
-        """By lease: the connection that is spoken to, and since when (monotonic seconds)."""
+        self._begun: dict[str, tuple[Work, float]] = {}
+        """By lease: what is being written, and since when (monotonic seconds)."""
 
     @contextmanager
     def ready(self) -> Iterator[None]:
@@ -75,7 +78,22 @@ class Hands:
     def slow(self) -> set[int]:
         """The connections that are to be given nothing more for now."""
         with self._lock:
-            return {connection for connection, since in self._begun.values() if _is_slow(since)}
+            return {work.connection_id for work, since in self._begun.values() if _is_slow(since)}
+
+    def rooms(self) -> dict[str, int]:
+        """How many more tries to take on at each host that hangs: where as many are slow as half of
+        the threads. Half of the threads stay free for the others, and most of the slow tries."""
+        half = max(1, self._threads // 2)
+        quick, slow = Counter[str](), Counter[str]()
+        with self._lock:
+            for work, since in self._begun.values():
+                if work.host:
+                    (slow if _is_slow(since) else quick)[work.host] += 1
+        return {
+            host: max(0, min(half, MOST_BY_HOST - count) - quick[host])
+            for host, count in slow.items()
+            if count >= half
+        }
 
     def seconds_to_next_slow(self) -> float:
         """How soon a thread comes free without a try ending."""
@@ -90,7 +108,7 @@ class Hands:
         """Begin to deliver these, whose leases are held."""
         now = time.monotonic()
         with self._lock:
-            self._begun.update({work.lease_token: (work.connection_id, now) for work in claimed})
+            self._begun.update({work.lease_token: (work, now) for work in claimed})
         for work in claimed:
             self._pool.submit(self._run, work)
 

@@ -10,6 +10,7 @@ from ..db import Database
 from ..errors import InputError
 from ..ledger.reconcile import NOT_AMENDED, enqueue, find_connection_in_use, place
 from ..models import Connection, Doubt, Entry, EntryState, OutboxRow, Pace
+from .account_settings import host_of
 from .claim import claim
 from .claim_queries import LEASE_SECONDS
 
@@ -43,7 +44,9 @@ def enqueue_all_due(session: Session, db: Database, connection: Connection) -> i
     now = db.present(session)
     session.execute(
         db.insert(Pace)
-        .values(connection_id=connection.id, last_served_at=now, failures=0)
+        .values(
+            connection_id=connection.id, last_served_at=now, failures=0, host=host_of(connection)
+        )
         .on_conflict_do_nothing(index_elements=[Pace.connection_id])
     )
     entries = session.scalars(

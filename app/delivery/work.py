@@ -27,5 +27,7 @@ class Work:
     queued_at: datetime
     is_done_there: bool = False
     """Whether it is known that the PMS has the task as done, or has deleted it."""
+    host: str | None = None
+    """Of the PMS, if it is known."""
     prepaid: int = 0
     """Requests that were bought for it, where the PMS's rate is declared."""

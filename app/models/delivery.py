@@ -100,6 +100,9 @@ class Pace(Base):
     blocked_by: Mapped[str | None]
     failures: Mapped[int] = mapped_column(default=0)
     """Connection-wide failures in a row; opens the breaker."""
+    host: Mapped[str | None]
+    """Of its PMS, with its port: connections that share it share its troubles. None where it is not
+    known yet."""
 
 
 class PaceBucket(Base):

@@ -6,13 +6,18 @@ import time
 from contextlib import contextmanager
 
 import pytest
+import sqlalchemy as sa
 
 from factories import make_clinic, make_connection, make_entry
-from ringnote.models import Entry, EntryState
+from ringnote.delivery import hands
+from ringnote.delivery.accounts import Accounts
+from ringnote.delivery.claim import claim
+from ringnote.models import Entry, EntryState, OutboxRow, Pace
 from ringnote.sandbox.pms import create_pms
 from ringnote.sandbox.server import Server
 from ringnote.sandbox.store import Store
 from ringnote.worker import Worker
+from running import wait_for
 
 TOKEN = "a-token-of-the-pretend-pms"
 BY_CONNECTION = 4
@@ -85,3 +90,60 @@ def test_the_others_are_served_while_two_pmss_hang(runtime, pms):
         assert states(runtime, quick) == {EntryState.SYNCED}
         # They still hang: none of their tries has ended.
         assert states(runtime, held) == {EntryState.DUE}
+
+
+def many_connected(runtime, address, count, client="C1"):
+    """Clinics that are each connected to the PMS there, and owed a note: its ids."""
+    made = [connected(runtime, address) for _ in range(count)]
+    with runtime.db.transaction() as session:
+        here = Pace.connection_id.in_([each.id for each in made])
+        session.execute(sa.update(Pace).where(here).values(host=address.removeprefix("http://")))
+    return [make_entry(runtime.db, each.clinic_id, each, client=client) for each in made]
+
+
+def under_way(runtime, ids):
+    with runtime.db.reading() as session:
+        leased = sa.select(sa.func.count()).where(
+            OutboxRow.entry_id.in_(ids), OutboxRow.lease_token.is_not(None)
+        )
+        return session.scalars(leased).one()
+
+
+def test_many_connections_to_one_host_that_hangs_leave_threads_to_the_others(
+    runtime, pms, monkeypatch
+):
+    url, client = pms
+    monkeypatch.setattr(hands, "SLOW_SECONDS", 0.05)
+    monkeypatch.setattr(hands, "MOST_SLOW", 8)
+    monkeypatch.setattr(hands, "MOST_BY_HOST", 6)
+    with working(runtime, threads=4), hanging() as address:
+        held = many_connected(runtime, address, 24)
+        wait_for(lambda: under_way(runtime, held) == 6)
+        fine = many_connected(runtime, url, 6, client)
+        # Long before the first of those that hang is given up.
+        wait_for(lambda: states(runtime, fine) == {EntryState.SYNCED}, seconds=15)
+        begun = under_way(runtime, held)
+
+    assert begun == 6
+
+
+def test_no_more_is_claimed_of_a_host_than_there_is_room_for(runtime):
+    held = many_connected(runtime, "http://127.0.0.1:8", 5)
+    others = many_connected(runtime, "http://127.0.0.1:9", 2)
+
+    some = claim(runtime.db, 7, rooms={"127.0.0.1:8": 3})
+    none = claim(runtime.db, 7, rooms={"127.0.0.1:8": 0})
+    rest = claim(runtime.db, 7)
+
+    assert sorted(work.host for work in some) == ["127.0.0.1:8"] * 3 + ["127.0.0.1:9"] * 2
+    assert none == []
+    assert {work.entry_id for work in [*some, *rest]} == {*held, *others}
+
+
+def test_the_host_of_a_connection_of_an_earlier_version_is_kept_once_it_is_known(runtime):
+    connection = connected(runtime, "http://PMS.example:8/below")
+
+    Accounts(runtime).connector(connection.id)
+
+    with runtime.db.reading() as session:
+        assert session.get_one(Pace, connection.id).host == "pms.example:8"
