@@ -55,7 +55,7 @@ def claim(
         if not served:
             return []
         now = served[0].last_served_at
-        taken = _take(db, connection, _shares(served, limit, rooms))
+        taken = _take(db, connection, _shares(served, limit, rooms), now)
         work = _pay(connection, taken, now)
         _lease(connection, work, now + timedelta(seconds=LEASE_SECONDS))
     return work
@@ -91,23 +91,23 @@ def _shares(served: Sequence[Any], limit: int, rooms: Mapping[str, int]) -> list
 
 
 def _take(
-    db: Database, connection: sa.Connection, shares: list[dict[str, int]]
+    db: Database, connection: sa.Connection, shares: list[dict[str, int]], now: datetime
 ) -> list[tuple[Work, Any]]:
     """The due rows of these connections, locked, each with the entry that it stands for."""
-    now = told_now(db)
+    told = told_now(db)
     if db.is_sqlite:
         one = due_of_one(db.tells_time)
-        rows = [row for share in shares for row in connection.execute(one, {**share, **now})]
+        rows = [row for share in shares for row in connection.execute(one, {**share, **told})]
     else:
         asked = {f"{name}s": [share[name] for share in shares] for name in ("id", "share", "most")}
-        rows = list(connection.execute(due_of_many(db.tells_time), {**asked, **now}))
+        rows = list(connection.execute(due_of_many(db.tells_time), {**asked, **told}))
     # In a statement of its own: what a lock was waited for may have changed the entry, too.
     found = connection.execute(ENTRIES, {"ids": [row.entry_id for row in rows]})
     entries = {entry.id: entry for entry in found}
-    return [(_work(row, entries[row.entry_id]), entries[row.entry_id]) for row in rows]
+    return [(_work(row, entries[row.entry_id], now), entries[row.entry_id]) for row in rows]
 
 
-def _work(row: Any, entry: Any) -> Work:
+def _work(row: Any, entry: Any, now: datetime) -> Work:
     return Work(
         entry_id=row.entry_id,
         connection_id=row.connection_id,
@@ -123,6 +123,8 @@ def _work(row: Any, entry: Any) -> Work:
         attempts=row.attempts,
         is_in_doubt=row.is_in_doubt,
         queued_at=row.queued_at,
+        claimed_at=now,
+        unanswered=row.unanswered,
         host=entry.host,
         is_done_there=entry.is_done_there,
     )

@@ -228,6 +228,7 @@ def _due(
             OUTBOX.attempts,
             OUTBOX.is_in_doubt,
             OUTBOX.queued_at,
+            OUTBOX.unanswered,
         )
         .where(OUTBOX.connection_id == connection_id, OUTBOX.due_at <= _now(tells_time))
         .order_by(OUTBOX.due_at)

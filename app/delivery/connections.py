@@ -143,13 +143,19 @@ def _pause(connection: Connection, reason: str | None, by: str) -> None:
     connection.paused_by = by
 
 
-def pause_refused(session: Session, connection_id: int, reason: str | None) -> None:
+def pause_refused(
+    session: Session, connection_id: int, reason: str | None, begun_at: datetime
+) -> None:
     """Pause it since the PMS refuses its credentials, and say so once. Does not commit.
 
     Many tries may be refused at once, on many machines: the first to lock the connection says it.
+    One that was taken on before the connection was resumed (`begun_at`, by the database's clock)
+    does not count: whether the account is refused still, the next try tells.
     """
     connection = _lock(session, connection_id)
     if connection is None or connection.state is ConnectionState.PAUSED or connection.ended_at:
+        return
+    if connection.resumed_at and begun_at < connection.resumed_at:
         return
     _pause(connection, reason, REFUSED)
     log.error("connection.paused", connection_id=connection.id)
@@ -168,6 +174,7 @@ def resume_connection(session: Session, db: Database, connection_id: int) -> int
     connection = get_connection(session, connection_id)
     connection.state = ConnectionState.ACTIVE
     connection.paused_reason = connection.paused_by = None
+    connection.resumed_at = db.present(session)
     session.execute(
         sa.update(Pace)
         .where(Pace.connection_id == connection_id)

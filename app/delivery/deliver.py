@@ -83,6 +83,7 @@ def _failed(errand: Errand, action: Action, error: ConnectorError) -> Try:
         error,
         creating=work.pms_id is None and work.is_wanted,
         attempts=work.attempts,
+        unanswered=work.unanswered,
         age_seconds=(errand.at - work.queued_at).total_seconds(),
         jitter=random.random(),
     )

@@ -79,12 +79,12 @@ def _pause_refused(session: Session, ended: Sequence[Ended]) -> None:
     """Pause the connections whose credentials were refused. They are locked before any entry, as
     those do who open and end connections."""
     refused = {
-        work.connection_id: result.verdict.reason
-        for work, result in ended
+        work.connection_id: (result.verdict.reason, work.claimed_at)
+        for work, result in sorted(ended, key=lambda each: each[0].claimed_at)
         if result.verdict.next is Next.PAUSED
     }
     for connection_id in sorted(refused):
-        pause_refused(session, connection_id, refused[connection_id])
+        pause_refused(session, connection_id, *refused[connection_id])
 
 
 def _lock(session: Session, entry_ids: Sequence[int]) -> dict[int, Entry]:
@@ -207,7 +207,7 @@ def _written(
         entry.incarnation += 1
     if not is_closed_there and entry.version != work.version:
         # It moved on while this version was written: the new one is due now.
-        row.due_at, row.attempts, row.is_in_doubt = now, 0, False
+        row.due_at, row.attempts, row.unanswered, row.is_in_doubt = now, 0, 0, False
         entry.state = EntryState.DUE
         return
     entry.state = EntryState.SYNCED if entry.is_wanted else EntryState.WITHDRAWN
@@ -237,7 +237,9 @@ def _not_written(
             entry.state = EntryState.DUE
         case _:
             row.due_at = now if has_moved_on else now + timedelta(seconds=verdict.seconds)
+            is_unanswered = verdict.next is Next.UNKNOWN and not has_moved_on
             row.attempts = 0 if has_moved_on else work.attempts + 1
+            row.unanswered = work.unanswered + 1 if is_unanswered else 0
             entry.state = EntryState.RETRYING
 
 

@@ -54,6 +54,8 @@ class Turn:
     clinic_id: int
     connection_id: int
     tasks: Sequence[Standing]
+    claimed_at: datetime
+    """By the database's clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,7 @@ def claim_turn(db: Database, besides: Collection[int] = ()) -> Turn | None:
         for task in tasks:
             wait = EVERY_SECONDS * random.uniform(1 - JITTER, 1 + JITTER)
             _set_due(session, [task], now + timedelta(seconds=wait))
-    return Turn(found.clinic_id, found.id, tasks) if tasks else None
+    return Turn(found.clinic_id, found.id, tasks, now) if tasks else None
 
 
 def read_back(
@@ -209,7 +211,7 @@ def _keep_trouble(session: Session, db: Database, turn: Turn, verdict: Verdict) 
     log.info("read_back.failed", connection_id=turn.connection_id, outcome=verdict.next.value)
     match verdict.next:
         case Next.PAUSED:
-            pause_refused(session, turn.connection_id, verdict.reason)
+            pause_refused(session, turn.connection_id, verdict.reason, turn.claimed_at)
         case Next.SNOOZED:
             fared = Fared(turn.connection_id, False, verdict.seconds)
             keep_pace(session, [fared], db.present(session))

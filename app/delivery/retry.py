@@ -51,9 +51,16 @@ class Verdict:
 
 
 def judge(
-    error: ConnectorError, *, creating: bool, attempts: int, age_seconds: float, jitter: float
+    error: ConnectorError,
+    *,
+    creating: bool,
+    attempts: int,
+    age_seconds: float,
+    jitter: float,
+    unanswered: int = 0,
 ) -> Verdict:
-    """What a ConnectorError means for an entry that failed `attempts` times before.
+    """What a ConnectorError means for an entry that failed `attempts` times before, the last
+    `unanswered` of them with an unknown outcome.
 
     `age_seconds` is how long it has been tried for, `jitter` a random number in [0, 1). `creating`:
     a create was (perhaps) sent.
@@ -73,7 +80,10 @@ def judge(
     if age_seconds > GIVE_UP_SECONDS:
         return Verdict(Next.SET_ASIDE, 0.0, f"given up after 3 days: {said}", in_doubt)
     if isinstance(error, OutcomeUnknown):
-        return Verdict(Next.UNKNOWN, LOOK_AGAIN_SECONDS * (0.5 + jitter), said, in_doubt)
+        # Soon after the first, as it was probably written; a PMS that never answers is let be.
+        soon = LOOK_AGAIN_SECONDS * (0.5 + jitter)
+        seconds = retry_seconds(unanswered - 1, jitter) if unanswered else soon
+        return Verdict(Next.UNKNOWN, seconds, said, in_doubt)
     seconds = retry_seconds(attempts, jitter)
     if isinstance(error, Temporary) and error.retry_after:
         seconds = max(seconds, error.retry_after)

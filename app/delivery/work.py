@@ -25,6 +25,10 @@ class Work:
     attempts: int
     is_in_doubt: bool
     queued_at: datetime
+    claimed_at: datetime
+    """By the database's clock."""
+    unanswered: int = 0
+    """Tries in a row of which no answer told what came."""
     is_done_there: bool = False
     """Whether it is known that the PMS has the task as done, or has deleted it."""
     host: str | None = None

@@ -114,6 +114,7 @@ def enqueue(session: Session, db: Database, entry: Entry, connection_id: int) ->
                 "connection_id": insert.excluded.connection_id,
                 "due_at": sa.case((is_leased, OutboxRow.due_at), else_=insert.excluded.due_at),
                 "attempts": 0,
+                "unanswered": 0,
                 "queued_at": insert.excluded.queued_at,
             },
         )

@@ -51,6 +51,8 @@ class Connection(Base):
     paused_reason: Mapped[str | None]
     paused_by: Mapped[str | None]
     """'person', or 'refused' where the PMS refused the credentials."""
+    resumed_at: Mapped[datetime | None]
+    """By the database's clock: what was begun before says nothing of the account as it is now."""
     is_watch_only: Mapped[bool] = mapped_column(default=False)
     since: Mapped[datetime | None]
     """Nothing that happened before is written."""
@@ -82,6 +84,8 @@ class OutboxRow(Base):
     is_in_doubt: Mapped[bool] = mapped_column(default=False)
     """A create or a delete may have been carried out: look before writing again."""
     queued_at: Mapped[datetime]
+    unanswered: Mapped[int] = mapped_column(default=0, server_default="0")
+    """Tries in a row of which no answer told what came."""
     sent_at: Mapped[datetime | None]
     """When a create was last sent, kept where the PMS's look-up lags behind."""
 

@@ -239,7 +239,9 @@ def test_check_tells_of_settings_that_cannot_be_read(monkeypatch):
 
 def refuse(runtime, clinic):
     with runtime.db.transaction() as session:
-        pause_refused(session, find_connection(session, clinic.id).id, "the PMS answered 401")
+        pause_refused(
+            session, find_connection(session, clinic.id).id, "the PMS answered 401", utc_now()
+        )
 
 
 def test_a_refused_connection_is_resumed_by_the_test_that_passes(runtime, clinic, pms):

@@ -11,6 +11,7 @@ from factories import make_clinic, make_connection, make_entry
 from fakes import MemoryConnector, tools
 from ringnote.clock import utc_now
 from ringnote.delivery import outbox
+from ringnote.delivery.connections import pause_refused, resume_connection
 from ringnote.delivery.deliver import deliver
 from ringnote.delivery.finish import finish_all
 from ringnote.errors import (
@@ -275,6 +276,27 @@ def test_an_answer_lost_after_the_note_was_written_is_looked_up(db, connection, 
     assert pms.calls.count("create_note") == 1
 
 
+def test_a_create_that_is_never_answered_is_tried_ever_more_rarely(db, connection, clinic, pms):
+    entry_id = make_entry(db, clinic, connection)
+    waits = []
+    for _ in range(7):
+        pms.failures = [OutcomeUnknown("no answer")]
+        write(db, pms)
+        due_at = look(db, entry_id)[1].due_at
+        with db.reading() as session:
+            waits.append((due_at - db.present(session)).total_seconds())
+        have_it_due(db, entry_id)
+
+    assert waits[0] < 5
+    assert waits[-1] > 400
+    assert pms.calls.count("create_note") == 7
+
+    # An answer, whatever it says, ends the row.
+    pms.failures = [Temporary("503", status=503)]
+    write(db, pms)
+    assert look(db, entry_id)[1].unanswered == 0
+
+
 def test_a_note_found_by_its_reference_gets_the_newest_text(db, connection, clinic, pms):
     entry_id = make_entry(db, clinic, connection)
     pms.failures = [(OutcomeUnknown("no answer"), True)]
@@ -346,6 +368,28 @@ def test_refused_credentials_pause_the_connection_and_burn_nothing(db, connectio
     assert paused.state is ConnectionState.PAUSED
     assert (entry.state, row.attempts) == (EntryState.DUE, 0)
     assert write(db, pms) == 0
+
+
+def test_a_refusal_of_what_was_begun_before_the_connection_was_resumed_counts_for_nothing(
+    db, connection, clinic, pms
+):
+    late, next_one = (make_entry(db, clinic, connection) for _ in range(2))
+    [work] = outbox.claim(db, 1)
+    pms.failures = [CredentialsRejected("the PMS answered 401", status=401)] * 2
+    refused = deliver(work, pms, tools(db))
+    with db.transaction() as session:
+        pause_refused(session, connection.id, "the PMS answered 401", db.present(session))
+        resume_connection(session, db, connection.id)
+
+    finish_all(db, [(work, refused)])
+
+    with db.reading() as session:
+        assert session.get_one(Connection, connection.id).state is ConnectionState.ACTIVE
+    assert [look(db, each)[0].state for each in (late, next_one)] == [EntryState.DUE] * 2
+    # One that was begun afterwards does.
+    write(db, pms, 1)
+    with db.reading() as session:
+        assert session.get_one(Connection, connection.id).state is ConnectionState.PAUSED
 
 
 def test_a_refused_record_is_set_aside_and_a_new_version_revives_it(db, connection, clinic, pms):

@@ -23,9 +23,14 @@ from ringnote.errors import (
 )
 
 
-def judged(error, *, creating=True, attempts=0, age_seconds=0.0, jitter=0.5):
+def judged(error, *, creating=True, attempts=0, age_seconds=0.0, jitter=0.5, unanswered=0):
     return judge(
-        error, creating=creating, attempts=attempts, age_seconds=age_seconds, jitter=jitter
+        error,
+        creating=creating,
+        attempts=attempts,
+        age_seconds=age_seconds,
+        jitter=jitter,
+        unanswered=unanswered,
     )
 
 
@@ -86,6 +91,16 @@ def test_an_unknown_outcome_is_looked_up_within_seconds_however_often_it_failed(
 
     assert verdict.next is Next.UNKNOWN
     assert verdict.seconds < 5
+
+
+def test_what_is_never_answered_is_looked_up_ever_more_rarely():
+    waits = [judged(OutcomeUnknown("no answer"), unanswered=count).seconds for count in range(12)]
+
+    assert waits == sorted(waits)
+    assert waits[0] < 5
+    assert waits[1] < 5
+    assert waits[-1] > 3600
+    assert sum(each < 3600 for each in waits) < 10
 
 
 def test_a_pms_that_names_a_later_time_is_obeyed():
