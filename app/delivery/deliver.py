@@ -129,6 +129,9 @@ def _send(errand: Errand) -> Written:
     if able.find_by_reference and able.reference_lag_seconds:
         errand.records.begin_create(work)
     text, mark = _wanted(errand), reference(work)
+    if not able.update_note and not (work.is_in_doubt and errand.records.sent(work)):
+        # If no answer comes, only this tells whether an addition has to follow.
+        errand.records.declare(work, text)
     if _kind(errand) is Kind.TASK:
         return errand.pms.create_task(task_of(work, text), mark)
     return errand.pms.create_note(note_of(work, text), mark)
@@ -208,15 +211,18 @@ def _amend(errand: Errand, text: NoteText) -> Done:
 def _add(errand: Errand, text: NoteText) -> Done:
     """Say `text` in a note of its own, once, where notes cannot be amended."""
     work, able = errand.work, errand.able
-    if text in errand.records.sent(work)[-1:] and not doubt.is_in_doubt(errand):
+    if errand.records.is_said(work, text):
         return Done("none", errand.pms_id, text=text)
     note = addition_of(work, text, able)
     done = Done("create", errand.pms_id, text=text)
     if able.find_by_reference:
         if errand.pms.find_by_reference(Kind.NOTE, work.client, note.reference):
             return replace(done, action="look_up")
-    elif not able.idempotency_key and (verdict := doubt.begin_addition(errand, text)):
-        return replace(done, action="none", verdict=verdict, text=None)
+    elif not able.idempotency_key:
+        verdict = doubt.begin_addition(errand, text, note.reference)
+        if verdict.next is not Next.WRITTEN:
+            return replace(done, action="none", verdict=verdict, text=None)
+        done = replace(done, verdict=verdict)
     errand.require_lease()
     try:
         errand.pms.create_note(note, note.reference)
@@ -242,6 +248,9 @@ def _delete(errand: Errand) -> Done:
 def _remove_task(errand: Errand) -> Done:
     pms, pms_id, able = errand.pms, errand.pms_id, errand.able
     if able.read_tasks and pms.get_task(pms_id).is_done:
+        if errand.work.is_in_doubt and not able.delete_task:
+            # An earlier try of ours did so, though no answer came.
+            return Done("look_up")
         return Done("none", pms_id, Verdict(Next.CLOSED_THERE, reason=CLOSED_IN_PMS))
     errand.require_lease()
     if able.delete_task:
@@ -254,10 +263,12 @@ def _remove_task(errand: Errand) -> Done:
 
 def _remove_note(errand: Errand) -> Done:
     pms, pms_id, able = errand.pms, errand.pms_id, errand.able
-    goes = able.delete_note
-    if goes and able.update_note and able.read_notes:
+    goes, sent = able.delete_note, errand.records.sent(errand.work)
+    if goes and not able.update_note:
+        # Additions to it would be left behind.
+        goes = len(sent) < 2
+    elif goes and able.read_notes:
         # What a person wrote into it is not ours to delete.
-        sent = errand.records.sent(errand.work)
         goes = not is_edited(pms.get_note(pms_id), sent, signature(reference(errand.work)))
     if not goes:
         done = _amend(errand, withdrawn_text(errand.work, able))

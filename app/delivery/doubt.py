@@ -104,18 +104,14 @@ def look_up_unwanted(errand: Errand, send: Callable[[Errand], Written]) -> Found
     return Found(reason=PERHAPS_LEFT.format(mark=reference(work)))
 
 
-def is_in_doubt(errand: Errand) -> bool:
-    """Whether an addition is, that nothing can look up."""
-    able = errand.able
-    return not able.find_by_reference and not able.idempotency_key and errand.work.is_in_doubt
-
-
-def begin_addition(errand: Errand, text: NoteText) -> Verdict | None:
-    """What happens instead of sending an addition that was perhaps sent before; None to send it."""
-    is_new = errand.records.begin_addition(errand.work, text)
-    if is_new or not errand.records.asks(errand.work):
-        return None
-    return _ask(f"{reference(errand.work)}-v{errand.work.version}")
+def begin_addition(errand: Errand, text: NoteText, mark: str) -> Verdict:
+    """What an addition that nothing could find again is sent with; or, if it was perhaps sent
+    before, what happens instead."""
+    if errand.records.begin_addition(errand.work, text):
+        return WRITTEN
+    if errand.records.asks(errand.work):
+        return _ask(mark)
+    return Verdict(Next.WRITTEN, reason=PERHAPS_TWICE.format(mark=mark))
 
 
 def _find(errand: Errand) -> Found:

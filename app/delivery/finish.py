@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, undefer
 
 from ..connectors.base import NoteText
 from ..db import Database
@@ -23,7 +23,7 @@ from ..models import (
 from ..signals import announce, entry_set_aside, entry_written
 from .connections import pause_refused
 from .pace import Fared, keep_pace
-from .records import KEPT_TEXTS, as_json
+from .records import KEPT_TEXTS, as_json, without_doubt
 from .retry import Next, Verdict
 from .work import Work
 
@@ -88,8 +88,9 @@ def _pause_refused(session: Session, ended: Sequence[Ended]) -> None:
 
 
 def _lock(session: Session, entry_ids: Sequence[int]) -> dict[int, Entry]:
-    query = sa.select(Entry).where(Entry.id.in_(entry_ids)).with_for_update(skip_locked=True)
-    return {entry.id: entry for entry in session.scalars(query)}
+    query = sa.select(Entry).where(Entry.id.in_(entry_ids)).options(undefer(Entry.sent_texts))
+    locked = session.scalars(query.with_for_update(skip_locked=True))
+    return {entry.id: entry for entry in locked}
 
 
 def _finish_locked(
@@ -199,7 +200,9 @@ def _written(
     if work.is_wanted:
         entry.pms_id = result.pms_id
         if result.text is not None:
-            entry.sent_texts = [as_json(result.text)]
+            known = without_doubt(entry.sent_texts) or []
+            said = as_json(result.text)
+            entry.sent_texts = [*(each for each in known if each != said), said][-KEPT_TEXTS:]
         entry.incarnation = result.incarnation or entry.incarnation
     else:
         entry.pms_id = None

@@ -13,6 +13,7 @@ from ..models import Connection, Doubt, Entry, EntryState, OutboxRow, Pace
 from .account_settings import host_of
 from .claim import claim
 from .claim_queries import LEASE_SECONDS
+from .records import beyond_doubt, without_doubt
 
 
 def renew(db: Database, tokens: Sequence[str]) -> set[str]:
@@ -85,8 +86,7 @@ def retry_entries(session: Session, db: Database, entries: Sequence[Entry]) -> i
 def _write_again(session: Session, entry: Entry) -> None:
     """A person says that what was perhaps written does not stand there."""
     entry.doubt = None
-    kept = [each for each in entry.sent_texts or [] if not each.get("in_doubt")]
-    entry.sent_texts = kept or None
+    entry.sent_texts = without_doubt(entry.sent_texts)
     session.execute(
         sa.update(OutboxRow).where(OutboxRow.entry_id == entry.id).values(is_in_doubt=False)
     )
@@ -110,6 +110,7 @@ def confirm_entry(
     entry.doubt, entry.updated_at = None, now
     entry.connection_id = entry.connection_id or (connection.id if connection else None)
     entry.pms_id = entry.pms_id or pms_id
+    entry.sent_texts = beyond_doubt(entry.sent_texts)
     if row is not None:
         session.delete(row)
         session.flush()

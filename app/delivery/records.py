@@ -17,6 +17,8 @@ from .work import Work
 
 KEPT_TEXTS = 3
 """How many of our last texts are known again: a worker that was held up may write an older one."""
+IN_DOUBT = "in_doubt"
+"""Marks a kept text that was perhaps not written."""
 LEASE_LOST = "the lease ran out before it was sent"
 
 
@@ -28,9 +30,11 @@ class Records:
 
     def sent(self, work: Work) -> list[NoteText]:
         """The texts of ours that may stand in the PMS, the newest last."""
-        with self._db.reading() as session:
-            query = sa.select(Entry.sent_texts).where(Entry.id == work.entry_id)
-            return [text_of(each) for each in session.scalars(query).first() or []]
+        return [text_of(each) for each in self._kept(work)]
+
+    def is_said(self, work: Work, text: NoteText) -> bool:
+        """Whether the newest text of ours there is `text`, without a doubt."""
+        return as_json(text) in self._kept(work)[-1:]
 
     def declare(self, work: Work, text: NoteText) -> list[NoteText]:
         """Note that `text` is about to be sent; returns what was known before. Commits.
@@ -51,7 +55,7 @@ class Records:
         with self._db.transaction() as session:
             entry = self._held(session, work)
             known = entry.sent_texts or []
-            mark = {**as_json(text), "in_doubt": True}
+            mark = {**as_json(text), IN_DOUBT: True}
             if mark in known:
                 return False
             entry.sent_texts = [*known, mark][-KEPT_TEXTS:]
@@ -89,6 +93,11 @@ class Records:
             query = sa.select(Connection.when_in_doubt).where(Connection.id == work.connection_id)
             return session.scalars(query).first() is not WhenInDoubt.RETRY
 
+    def _kept(self, work: Work) -> Sequence[dict[str, Any]]:
+        with self._db.reading() as session:
+            query = sa.select(Entry.sent_texts).where(Entry.id == work.entry_id)
+            return session.scalars(query).first() or []
+
     def _held(self, session: Session, work: Work) -> Entry:
         entry = session.get(
             Entry, work.entry_id, with_for_update=True, options=[undefer(Entry.sent_texts)]
@@ -115,7 +124,12 @@ def text_of(kept: dict[str, Any]) -> NoteText:
 
 def without_doubt(kept: Sequence[dict[str, Any]] | None) -> list[dict[str, Any]] | None:
     """Kept texts but for an addition that was perhaps not written."""
-    return [each for each in kept or [] if not each.get("in_doubt")] or None
+    return [each for each in kept or [] if IN_DOUBT not in each] or None
+
+
+def beyond_doubt(kept: Sequence[dict[str, Any]] | None) -> list[dict[str, Any]] | None:
+    """Kept texts once a person said that they stand there."""
+    return [as_json(text_of(each)) for each in kept or []] or None
 
 
 def _row(work: Work) -> sa.Update:

@@ -48,8 +48,7 @@ def wanted_text(work: Work, able: Capabilities) -> NoteText:
         title = title if title.startswith(CALL_BACK) else f"{CALL_BACK}: {title}"
         title = f"Done: {title}" if work.content.get("is_done") else title
         body = f"Due {_moment(work.content['due_at']):%Y-%m-%d %H:%M} UTC.\n{body}"
-    tail = work.content.get("tail")
-    ending = [*([tail] if tail else []), signature(reference(work))]
+    ending = [*_tail(work), signature(reference(work))]
     whole = NoteText(title, "\n".join([body, *ending]))
     return fit(whole, able.max_title, able.max_body, len(ending))
 
@@ -79,7 +78,8 @@ def addition_of(work: Work, text: NoteText, able: Capabilities) -> Note:
     whole = addition(
         replace(text, body=f"{head}\n{signature(mark)}"), _moment(work.content["occurred_at"])
     )
-    return replace(note_of(work, fit(whole, able.max_title, able.max_body)), reference=mark)
+    fitted = fit(whole, able.max_title, able.max_body, 1 + len(_tail(work)))
+    return replace(note_of(work, fitted), reference=mark)
 
 
 def task_of(work: Work, text: NoteText) -> Task:
@@ -93,6 +93,12 @@ def task_of(work: Work, text: NoteText) -> Task:
         assignee=work.content.get("assignee", ""),
         is_done=bool(work.content.get("is_done")),
     )
+
+
+def _tail(work: Work) -> list[str]:
+    """The line before the last, if there is one."""
+    tail = work.content.get("tail")
+    return [tail] if tail else []
 
 
 def _moment(stamp: Any) -> datetime:
