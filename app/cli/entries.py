@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from ..curl import as_curl, is_cut, secret_names
-from ..delivery.outbox import confirm_entry
+from ..delivery.answers import confirm_entry
 from ..errors import InputError
 from ..ledger.entries import list_entries, show_entry_story
 from ..ledger.rows import read_entries_where

@@ -115,7 +115,7 @@ def _retry_named(runtime: Runtime, ids: tuple[int, ...], wanted: Filter, as_json
         found = session.scalars(query.order_by(Entry.id).with_for_update()).all()
         named = [entry.id for entry in found]
         _require(session, ids, named)
-        retry_entries(session, runtime.db, found)
+        retry_entries(session, runtime.db, found, who())
         session.flush()
         told = [
             {

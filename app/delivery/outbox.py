@@ -1,19 +1,17 @@
 """The outbox: what is in it, and what is held of it under leases. Moves rows only."""
 
 from collections.abc import Sequence
-from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from ..db import Database
-from ..errors import InputError
-from ..ledger.reconcile import NOT_AMENDED, enqueue, find_connection_in_use, place
+from ..ledger.reconcile import enqueue, place
 from ..models import Connection, Doubt, Entry, EntryState, OutboxRow, Pace
 from .account_settings import host_of
+from .answers import deny_entry
 from .claim import claim
 from .claim_queries import LEASE_SECONDS
-from .records import beyond_doubt, without_doubt
 
 
 def renew(db: Database, tokens: Sequence[str]) -> set[str]:
@@ -65,8 +63,11 @@ def enqueue_all_due(session: Session, db: Database, connection: Connection) -> i
     return sum(entry.state is EntryState.DUE for entry in entries)
 
 
-def retry_entries(session: Session, db: Database, entries: Sequence[Entry]) -> int:
-    """Have these entries tried again now, whatever their back-off; how many could be. No commit."""
+def retry_entries(session: Session, db: Database, entries: Sequence[Entry], by: str) -> int:
+    """Have these entries tried again now, whatever their back-off; how many could be. No commit.
+
+    `by` says of those that ask that they do not stand in the PMS.
+    """
     now = db.present(session)
     count = 0
     for entry in entries:
@@ -77,57 +78,14 @@ def retry_entries(session: Session, db: Database, entries: Sequence[Entry]) -> i
                 )
             ).first()
             if entry.doubt is Doubt.ASKED:
-                _write_again(session, entry)
+                deny_entry(session, entry, by, now)
             place(session, db, entry, connection, now)
             count += 1
     return count
 
 
-def _write_again(session: Session, entry: Entry) -> None:
-    """A person says that what was perhaps written does not stand there."""
-    entry.doubt = None
-    entry.sent_texts = without_doubt(entry.sent_texts)
-    session.execute(
-        sa.update(OutboxRow).where(OutboxRow.entry_id == entry.id).values(is_in_doubt=False)
-    )
-
-
-def confirm_entry(
-    session: Session, db: Database, entry: Entry, pms_id: str | None, by: str, now: datetime
-) -> None:
-    """Take a person's word that an entry which asks stands in the PMS. Does not commit.
-
-    With its PMS id it is amended from now on as any other; without, it never is. Raises InputError
-    for an entry that asks nothing.
-    """
-    if entry.doubt is not Doubt.ASKED or entry.state is not EntryState.SET_ASIDE:
-        raise InputError(
-            f"Entry {entry.id} asks nothing: it is {entry.state.value}. Only what was perhaps"
-            " written and set aside for that can be confirmed."
-        )
-    row = session.get(OutboxRow, entry.id, with_for_update=True)
-    connection = find_connection_in_use(session, entry.clinic_id)
-    entry.doubt, entry.updated_at = None, now
-    entry.connection_id = entry.connection_id or (connection.id if connection else None)
-    entry.pms_id = entry.pms_id or pms_id
-    entry.sent_texts = beyond_doubt(entry.sent_texts)
-    if row is not None:
-        session.delete(row)
-        session.flush()
-    if entry.pms_id is None:
-        entry.doubt = Doubt.CONFIRMED
-    if entry.pms_id is None or not pms_id:
-        entry.state, entry.reason = EntryState.SYNCED, f"{by} saw it in the PMS"
-        entry.written_version = entry.version
-        if entry.pms_id is None:
-            entry.reason += "; " + NOT_AMENDED
-        return
-    place(session, db, entry, connection, now)
-
-
 __all__ = [
     "claim",
-    "confirm_entry",
     "enqueue",
     "enqueue_all_due",
     "is_any_leased",

@@ -108,7 +108,7 @@ class Decision(Base):
     """'call', 'conversation', 'number' or 'callback'."""
     subject_key: Mapped[str]
     kind: Mapped[str]
-    """'correct', 'map', 'ignore', 'close', 'reopen', …"""
+    """'correct', 'map', 'ignore', 'close', 'reopen', 'confirm', …"""
     value: Mapped[Json]
     made_at: Mapped[datetime]
     made_by: Mapped[str]

@@ -29,6 +29,7 @@ LISTED = {
 ENTRY = {
     *("id", "clinic", "kind", "state", "standing", "client", "title", "reason", "subject"),
     *("reference", "pms_id", "version", "written_version", "due_at", "attempts", "updated_at"),
+    "asks",
 }
 
 

@@ -19,6 +19,7 @@ from stories import CALLER, Phone, entries, moments, settle, write
 LISTED = {
     *("id", "clinic", "kind", "state", "standing", "client", "title", "reason", "subject"),
     *("reference", "pms_id", "version", "written_version", "due_at", "attempts", "updated_at"),
+    "asks",
     "origins",
 }
 

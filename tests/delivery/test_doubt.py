@@ -10,6 +10,7 @@ from fakes import MemoryConnector, tools
 from ringnote.clock import utc_now
 from ringnote.connectors.base import NoteText
 from ringnote.delivery import outbox
+from ringnote.delivery.answers import confirm_entry
 from ringnote.delivery.deliver import deliver
 from ringnote.delivery.finish import finish_all
 from ringnote.delivery.texts import cut, fit, merge
@@ -79,7 +80,7 @@ def test_what_a_person_has_written_again_is_written_once_more(db, clinic):
     pms = Blind()
     entry_id = perhaps_written(db, clinic, pms)
     with db.transaction() as session:
-        outbox.retry_entries(session, db, [session.get_one(Entry, entry_id)])
+        outbox.retry_entries(session, db, [session.get_one(Entry, entry_id)], "amy")
 
     write(db, pms)
 
@@ -92,7 +93,7 @@ def test_what_a_person_confirms_is_not_written_again(db, clinic, pms_id):
     entry_id = perhaps_written(db, clinic, pms)
     with db.transaction() as session:
         entry = session.get_one(Entry, entry_id)
-        outbox.confirm_entry(session, db, entry, pms_id, "amy", utc_now())
+        confirm_entry(session, db, entry, pms_id, "amy", utc_now())
 
     write(db, pms)
 

@@ -1,18 +1,16 @@
 """What is written to a PMS that can do less: a real one, through a connector that declares less."""
 
-from dataclasses import replace
-
 import pytest
 import sqlalchemy as sa
+from lesser import lesser_pms
 
 from factories import make_clinic, make_connection, make_entry
 from fakes import tools
 from ringnote.clock import utc_now
-from ringnote.connectors.sandbox import SandboxConnector
 from ringnote.delivery import outbox
+from ringnote.delivery.answers import confirm_entry
 from ringnote.delivery.deliver import deliver
 from ringnote.delivery.finish import finish_all
-from ringnote.http import Http
 from ringnote.models import (
     Attempt,
     Connection,
@@ -24,72 +22,16 @@ from ringnote.models import (
     Pace,
     WhenInDoubt,
 )
-from ringnote.sandbox.faults import Fault, FaultKind, Faults
-from ringnote.sandbox.pms import create_pms
-from ringnote.sandbox.server import Server
-from ringnote.sandbox.store import Store
+from ringnote.sandbox.faults import Fault, FaultKind
 
 # What a database keeps of it is tried on both in test_delivery.py and test_doubt.py.
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
-TOKEN = "token-of-the-clinic-4711"
-CALLS = {
-    "update_note": ["update_note"],
-    "read_notes": ["get_note"],
-    "delete_note": ["delete_note"],
-    "tasks": ["create_task", "get_task", "update_task", "complete_task", "delete_task"],
-    "read_tasks": ["get_task"],
-    "delete_task": ["delete_task"],
-    "find_by_reference": ["find_by_reference"],
-}
-
-
-class Pms:
-    """The sandbox PMS on loopback, with one client, and how it is spoken to."""
-
-    def __init__(self, http: Http) -> None:
-        self.store, self.faults, self.http = Store(":memory:"), Faults(), http
-        self.server = Server(
-            create_pms(":memory:", TOKEN, store=self.store, faults=self.faults)
-        ).start()
-        [self.client] = self.store.clients.add([{"name": "Jane Doe", "phones": [], "patients": []}])
-
-    def without(self, *lacks: str) -> SandboxConnector:
-        """A connector that declares these capabilities as lacking, and can't do it either."""
-
-        def refuse(*_args: object) -> None:
-            raise AssertionError("the connector said that it can't")
-
-        class Lesser(SandboxConnector):
-            capabilities = replace(SandboxConnector.capabilities, **dict.fromkeys(lacks, False))
-
-            def _call(self, method, path, body=None, headers=None, query=None):
-                sent = headers if self.capabilities.idempotency_key else None
-                return super()._call(method, path, body, sent, query)
-
-        for name in {call for lack in lacks for call in CALLS.get(lack, [])}:
-            setattr(Lesser, name, refuse)
-        return Lesser({"base_url": self.server.url}, {"token": TOKEN}, self.http)
-
-    def lose_answer(self) -> None:
-        """The next write is carried out, and nobody hears of it."""
-        self.faults.switch_on(Fault(FaultKind.DROP_AFTER, left=1, only_writes=True))
-
-    def records(self, kind: str = "note") -> list[dict]:
-        return [record for _, record in self.store.records.after(kind, 0, 100)]
-
-    def titles(self) -> list[str]:
-        return [record["title"] for record in self.records()]
-
 
 @pytest.fixture
 def pms():
-    http = Http(allow_private=True)
-    made = Pms(http)
-    yield made
-    made.server.stop()
-    made.store.close()
-    http.close()
+    with lesser_pms() as made:
+        yield made
 
 
 @pytest.fixture
@@ -214,9 +156,9 @@ def test_a_person_is_asked_about_an_addition_that_nothing_can_find(
     with db.transaction() as session:
         entry = session.get_one(Entry, note)
         if stands:
-            outbox.confirm_entry(session, db, entry, None, "amy", utc_now())
+            confirm_entry(session, db, entry, None, "amy", utc_now())
         else:
-            outbox.retry_entries(session, db, [entry])
+            outbox.retry_entries(session, db, [entry], "amy")
 
     write(db, blind)
 

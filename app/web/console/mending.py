@@ -10,6 +10,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
 from ...db import Database
+from ...delivery.answers import confirm_entry
 from ...delivery.outbox import retry_entries
 from ...directory.choices import (
     deny_client,
@@ -28,6 +29,7 @@ from .pages import BIGGEST_ID_DIGITS, console
 OUTCOMES = ("answered", "missed", "internal")
 LONGEST_WHY = 500
 """Characters."""
+LONGEST_PMS_ID = 200
 
 
 @console.post("/call/correct")
@@ -114,18 +116,23 @@ def forget() -> ResponseReturnValue:
 def retry() -> ResponseReturnValue:
     """Have an entry tried again now that failed or was set aside."""
     runtime, clinic_id = _runtime(), _clinic_id()
-    entry_id = _number("entry")
     with runtime.db.transaction() as session:
-        entry = session.get(Entry, entry_id, with_for_update=True)
-        if entry is None or entry.clinic_id != clinic_id:
-            abort(404)
-        if not retry_entries(session, runtime.db, [entry]):
-            raise InputError(f"Entry {entry_id} is neither retrying nor set aside.")
-    runtime.waker.notify()
-    key = request.form.get("key", "")
-    if request.form.get("kind") == "texts":
-        return redirect(url_for(".conversation", clinic=clinic_id, id=key, done="retried"))
-    return redirect(url_for(".call", clinic=clinic_id, uuid=key, done="retried"))
+        entry = _entry(session, clinic_id)
+        if not retry_entries(session, runtime.db, [entry], who().name):
+            raise InputError(f"Entry {entry.id} is neither retrying nor set aside.")
+    return _back(runtime, clinic_id, "retried")
+
+
+@console.post("/entry/confirm")
+@needs(Role.OPERATOR)
+def confirm() -> ResponseReturnValue:
+    """Say that an entry which was perhaps written stands in the PMS."""
+    runtime, clinic_id = _runtime(), _clinic_id()
+    pms_id = request.form.get("pms_id", "").replace("\0", "").strip()[:LONGEST_PMS_ID]
+    with runtime.db.transaction() as session:
+        entry, now = _entry(session, clinic_id), runtime.clock()
+        confirm_entry(session, runtime.db, entry, pms_id or None, who().name, now)
+    return _back(runtime, clinic_id, "confirmed")
 
 
 @console.errorhandler(InputError)
@@ -144,6 +151,23 @@ def _decide(act: Callable[[Session, Database, int, str], object], done: str) -> 
     if uuid:
         return redirect(url_for(".call", clinic=clinic_id, uuid=uuid, done=done))
     return redirect(url_for(".unmatched", done=done))
+
+
+def _entry(session: Session, clinic_id: int) -> Entry:
+    """The entry that the form is of, locked."""
+    entry = session.get(Entry, _number("entry"), with_for_update=True)
+    if entry is None or entry.clinic_id != clinic_id:
+        abort(404)
+    return entry
+
+
+def _back(runtime: Runtime, clinic_id: int, done: str) -> ResponseReturnValue:
+    """To the page on which something was said of an entry."""
+    runtime.waker.notify()
+    key = request.form.get("key", "")
+    if request.form.get("kind") == "texts":
+        return redirect(url_for(".conversation", clinic=clinic_id, id=key, done=done))
+    return redirect(url_for(".call", clinic=clinic_id, uuid=key, done=done))
 
 
 def _client() -> str:

@@ -1,6 +1,7 @@
 """The console's pages and the fragment that keeps its list live. Reads only."""
 
 import hashlib
+import json
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from flask import (
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
+from ...curl import as_curl, is_cut, secret_names
 from ...delivery.connections import find_connection
 from ...directory.rulings import list_rules
 from ...directory.sync_state import tell_sync
@@ -46,6 +48,7 @@ DONE = {
     "forgotten": "Taken back. What was decided by it is decided anew.",
     "ignored": "Kept. Nothing is written of that number from now on.",
     "retried": "It is being tried again.",
+    "confirmed": "Kept. It is not written again.",
     "closed": "Closed. Its task in the PMS is completed in a moment.",
     "reopened": "Open again. Its task in the PMS follows in a moment.",
 }
@@ -151,6 +154,20 @@ def number(value: str) -> str:
     except phonenumbers.NumberParseException:
         return value or "Withheld"
     return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.INTERNATIONAL)
+
+
+@console.app_template_filter("ringnote_laid_out")
+def laid_out(body: str) -> str:
+    """JSON as people read it; what is none, or was cut, as it came."""
+    try:
+        return json.dumps(json.loads(body), indent=2, ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return body
+
+
+console.add_app_template_filter(as_curl, "ringnote_curl")
+console.add_app_template_filter(secret_names, "ringnote_secret_names")
+console.add_app_template_test(is_cut, "ringnote_cut")
 
 
 def _recent() -> dict[str, Any]:

@@ -1,0 +1,102 @@
+"""What people answer of an entry that was perhaps written: it stands there, or it does not.
+
+Moves rows, and keeps each answer as a decision about what the entry comes of.
+"""
+
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from ..db import Database
+from ..errors import InputError
+from ..ledger.reconcile import NOT_AMENDED, find_connection_in_use, place
+from ..ledger.rows import read_origins
+from ..models import (
+    Call,
+    Conversation,
+    Decision,
+    Doubt,
+    Entry,
+    EntryState,
+    OutboxRow,
+    Transcript,
+)
+from .records import beyond_doubt, without_doubt
+
+
+def confirm_entry(
+    session: Session, db: Database, entry: Entry, pms_id: str | None, by: str, now: datetime
+) -> None:
+    """Take a person's word that an entry which asks stands in the PMS. Does not commit.
+
+    With its PMS id it is amended from now on as any other; without, it never is. Raises InputError
+    for an entry that asks nothing.
+    """
+    if entry.doubt is not Doubt.ASKED or entry.state is not EntryState.SET_ASIDE:
+        raise InputError(
+            f"Entry {entry.id} asks nothing: it is {entry.state.value}. Only what was perhaps"
+            " written and set aside for that can be confirmed."
+        )
+    row = session.get(OutboxRow, entry.id, with_for_update=True)
+    connection = find_connection_in_use(session, entry.clinic_id)
+    entry.doubt, entry.updated_at = None, now
+    entry.connection_id = entry.connection_id or (connection.id if connection else None)
+    entry.pms_id = entry.pms_id or pms_id
+    entry.sent_texts = beyond_doubt(entry.sent_texts)
+    _keep(session, entry, "confirm", {"pms_id": pms_id}, by, now)
+    if row is not None:
+        session.delete(row)
+        session.flush()
+    if entry.pms_id is None:
+        entry.doubt = Doubt.CONFIRMED
+    if entry.pms_id is None or not pms_id:
+        entry.state, entry.reason = EntryState.SYNCED, f"{by} saw it in the PMS"
+        entry.written_version = entry.version
+        if entry.pms_id is None:
+            entry.reason += "; " + NOT_AMENDED
+        return
+    place(session, db, entry, connection, now)
+
+
+def deny_entry(session: Session, entry: Entry, by: str, now: datetime) -> None:
+    """Take a person's word that an entry which asks does not stand in the PMS, so that it can be
+    written again. Does not commit."""
+    entry.doubt = None
+    entry.sent_texts = without_doubt(entry.sent_texts)
+    session.execute(
+        sa.update(OutboxRow).where(OutboxRow.entry_id == entry.id).values(is_in_doubt=False)
+    )
+    _keep(session, entry, "write_again", {}, by, now)
+
+
+def _keep(
+    session: Session, entry: Entry, kind: str, value: dict[str, Any], by: str, now: datetime
+) -> None:
+    origin = next(iter(read_origins(session, [entry])[entry.id]), None)
+    subject = _find_subject(session, *origin) if origin else None
+    if subject is not None:
+        session.add(
+            Decision(
+                clinic_id=entry.clinic_id,
+                subject_kind=subject[0],
+                subject_key=subject[1],
+                kind=kind,
+                value={"entry": entry.id, **value},
+                made_at=now,
+                made_by=by,
+            )
+        )
+
+
+def _find_subject(session: Session, kind: str, subject_id: int) -> tuple[str, str] | None:
+    """What decisions about a call or a window are filed under."""
+    if kind == "call":
+        call = session.get(Call, subject_id)
+        return ("call", call.call_uuid) if call else None
+    window = session.get(Transcript, subject_id)
+    if window is None:
+        return None
+    conversation = session.get_one(Conversation, window.conversation_id)
+    return "conversation", conversation.conversation_key
