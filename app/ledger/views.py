@@ -11,7 +11,7 @@ from ..telephony.summaries import CallSummary, Direction, Outcome
 from .episodes import Episode, Happening, Kind, in_words
 from .policy import TaskTerms, counted_as
 from .rules import Rules
-from .wording import Voice, tell_how_far, tell_outcome, tell_way
+from .wording import Voice, tell_how_far, tell_outcome, tell_places, tell_way
 
 View = dict[str, Any]
 """Variables by name."""
@@ -156,8 +156,17 @@ def _tally(calls: Sequence[CallSummary], missed: int, voice: Voice) -> str:
             "{count} call that reached voicemail", "{count} calls that reached voicemail", mailed
         )
     ] * bool(mailed)
-    when = voice.moment(calls[-1].started_at)
-    return voice.say("{calls}, the last {when}.", calls=voice.listed(parts), when=when)
+    said = {"calls": voice.listed(parts), "when": voice.moment(calls[-1].started_at)}
+    if wait := _wait(calls[-1], voice):
+        return voice.say("{calls}, the last {when}, {wait}.", **said, wait=wait)
+    return voice.say("{calls}, the last {when}.", **said)
+
+
+def _wait(call: CallSummary, voice: Voice) -> str:
+    """How long a caller waited and where, in words; '' if neither is known."""
+    waited = _about(call.waited_seconds, voice)
+    parts = [voice.say("waited {time}", time=waited)] * bool(waited)
+    return " ".join([*parts, voice.listed(tell_places(call, voice))]).strip()
 
 
 def _asked(call: CallSummary, voice: Voice) -> dict[str, str]:

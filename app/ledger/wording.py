@@ -112,11 +112,16 @@ def tell_way(summary: CallSummary, voice: Voice) -> Iterator[str]:
 
 def tell_how_far(summary: CallSummary, voice: Voice) -> str:
     """How far a caller got whom nobody answered: 'in queue 700, rang 101 and 102'."""
-    steps = [voice.say("in queue {number}", number=each) for each in summary.queues]
-    steps += [voice.say("in ring group {number}", number=each) for each in summary.ring_groups]
+    steps = tell_places(summary, voice)
     if rang := [leg.extension for leg in summary.legs if leg.has_rung]:
         steps.append(voice.say("rang {extensions}", extensions=voice.listed(rang)))
     return ", ".join(steps) or voice.say("before ringing")
+
+
+def tell_places(summary: CallSummary, voice: Voice) -> list[str]:
+    """Where a caller waited: 'in queue 700', 'in ring group 600'."""
+    places = [voice.say("in queue {number}", number=each) for each in summary.queues]
+    return places + [voice.say("in ring group {number}", number=g) for g in summary.ring_groups]
 
 
 def tell_outcome(summary: CallSummary, voice: Voice) -> str:

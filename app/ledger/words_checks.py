@@ -53,7 +53,7 @@ CALLBACK_BODY = CALLBACK | {
     "count": "how many calls there were",
     "missed": "how many of them were missed",
     "voicemails": "how many of them reached voicemail",
-    "tally": "how many calls there were and when the last was, in a sentence",
+    "tally": "how many calls there were, when the last was and where it waited, in a sentence",
     "last_when": "day and time of the last call",
     "due": "when the task is due",
     "priority": '"low", "normal", "high" or "urgent"',
