@@ -40,10 +40,9 @@ def list_callbacks(
     clinics: Clinics = None,
     state: str | None = None,
     limit: int = 50,
-    whole: bool = False,
 ) -> list[Told]:
     """Callbacks: those that nobody has closed, the longest waiting first; or, the newest first,
-    those of one state, or all there are ('any'). `whole` as for `tell_callbacks`."""
+    those of one state, or all there are ('any')."""
     query = sa.select(Callback).where(of_clinics(Callback.clinic_id, clinics))
     if state is None:
         query = query.where(Callback.closed_at.is_(None)).order_by(Callback.opened_at, Callback.id)
@@ -51,7 +50,7 @@ def list_callbacks(
         query = query.order_by(Callback.opened_at.desc(), Callback.id.desc())
         if state != "any":
             query = query.where(Callback.state == CallbackState(state))
-    return tell_callbacks(session, session.scalars(query.limit(limit)).all(), whole)
+    return tell_callbacks(session, session.scalars(query.limit(limit)).all())
 
 
 def show_callback_story(session: Session, callback_id: int) -> Told | None:

@@ -66,11 +66,13 @@ def purged(started_at: datetime, frozen_at: datetime | None) -> str | None:
 
 
 def span(seconds: float) -> str:
-    """A wait in words: 'a moment', '40 s', '4 min', '3 h'."""
+    """A wait in words: 'a moment', '40 s', '4 min', '3 h', '9 d'."""
     if seconds < 1:
         return "a moment"
     if round(seconds) < 60:
         return f"{round(seconds)} s"
     if round(seconds / 60) < 60:
         return f"{round(seconds / 60)} min"
-    return f"{round(seconds / 3600)} h"
+    if round(seconds / 3600) < 48:
+        return f"{round(seconds / 3600)} h"
+    return f"{round(seconds / 86400)} d"

@@ -96,7 +96,7 @@ def view_callback(
         "count": str(len(calls)),
         "missed": str(missed),
         "voicemails": str(len(calls) - missed),
-        "tally": _tally(calls, missed, voice),
+        "tally": tell_tally(calls, missed, voice.moment(calls[-1].started_at), voice),
         "last_when": voice.moment(calls[-1].started_at),
         "due": voice.moment(terms.due_at),
         "priority": terms.priority,
@@ -129,6 +129,22 @@ def view_transcript(window: Window, voice: Voice) -> View:
     }
 
 
+def tell_tally(calls: Sequence[CallSummary], missed: int, when: str, voice: Voice) -> str:
+    """How many calls there were, `missed` of them missed, when the last was (in words), and how
+    long it waited where."""
+    mailed = len(calls) - missed
+    parts = [voice.say_many("{count} missed call", "{count} missed calls", missed)] * bool(missed)
+    parts += [
+        voice.say_many(
+            "{count} call that reached voicemail", "{count} calls that reached voicemail", mailed
+        )
+    ] * bool(mailed)
+    said = {"calls": voice.listed(parts), "when": when}
+    if wait := _wait(calls[-1], voice):
+        return voice.say("{calls}, the last {when}, {wait}.", **said, wait=wait)
+    return voice.say("{calls}, the last {when}.", **said)
+
+
 def _party(summary: CallSummary, voice: Voice) -> dict[str, str]:
     outbound = summary.direction is Direction.OUTBOUND
     line = voice.number(summary.line, summary.line) if summary.line else ""
@@ -146,20 +162,6 @@ def _placed_by(summary: CallSummary, voice: Voice) -> str:
 
 def _about(seconds: int | None, voice: Voice) -> str:
     return voice.about(seconds) if seconds else ""
-
-
-def _tally(calls: Sequence[CallSummary], missed: int, voice: Voice) -> str:
-    mailed = len(calls) - missed
-    parts = [voice.say_many("{count} missed call", "{count} missed calls", missed)] * bool(missed)
-    parts += [
-        voice.say_many(
-            "{count} call that reached voicemail", "{count} calls that reached voicemail", mailed
-        )
-    ] * bool(mailed)
-    said = {"calls": voice.listed(parts), "when": voice.moment(calls[-1].started_at)}
-    if wait := _wait(calls[-1], voice):
-        return voice.say("{calls}, the last {when}, {wait}.", **said, wait=wait)
-    return voice.say("{calls}, the last {when}.", **said)
 
 
 def _wait(call: CallSummary, voice: Voice) -> str:

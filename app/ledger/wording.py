@@ -45,6 +45,16 @@ class Voice:
         pattern = f"EEE d MMM y, {self._time_pattern}"
         return self._written(at, pattern)
 
+    def lately(self, at: datetime, now: datetime) -> str:
+        """'9:00 am' if that is today's, else 'Mon 2 Mar, 9:00 am'; with its year if another."""
+        zone = ZoneInfo(self.timezone)
+        day, today = at.astimezone(zone).date(), now.astimezone(zone).date()
+        if day == today:
+            return self.time(at)
+        if day.year == today.year:
+            return self._written(at, f"EEE d MMM, {self._time_pattern}")
+        return self.moment(at)
+
     def time(self, at: datetime) -> str:
         """'9:00 am' or '09:00'."""
         return self._written(at, self._time_pattern)

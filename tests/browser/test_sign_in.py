@@ -123,3 +123,28 @@ def test_an_operator_says_whose_a_number_is_and_what_a_call_was(console, page, k
     settle(runtime)
     page.reload()
     expect(page.get_by_text("corrected by kim").first).to_be_visible()
+
+
+def test_an_operator_with_a_phone_says_that_somebody_was_called_back(console, page, kim, runtime):
+    with runtime.db.reading() as session:
+        clinic = session.scalars(sa.select(Clinic)).one()
+    phone = Phone(runtime, clinic)
+    phone.missed("u-2")
+    phone.missed("u-3")
+    settle(runtime)
+    page.set_viewport_size({"width": 360, "height": 800})
+    page.goto(f"{console}/callbacks")
+    sign_in(page)
+
+    card = page.get_by_role("listitem", name="Jane Doe")
+    expect(card).to_contain_text("2 missed calls, the last")
+    expect(card.get_by_role("link", name="(212) 555-0142")).to_have_attribute(
+        "href", f"tel:{CALLER}"
+    )
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    card.get_by_label("What came of it").fill("Reached them")
+    card.get_by_role("button", name="Done").click()
+
+    expect(page.get_by_role("status").first).to_contain_text("Closed.")
+    expect(page.get_by_role("heading", name="Nobody waits")).to_be_visible()
+    expect(page.get_by_role("region", name="Lately closed")).to_contain_text("kim: Reached them")

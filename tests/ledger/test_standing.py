@@ -43,7 +43,10 @@ def test_every_state_is_said_in_words(state, known, words):
 
 @pytest.mark.parametrize(
     ("seconds", "words"),
-    [(0.4, "a moment"), (1, "1 s"), (59, "59 s"), (60, "1 min"), (3540, "59 min"), (7200, "2 h")],
+    [
+        *[(0.4, "a moment"), (1, "1 s"), (59, "59 s"), (60, "1 min"), (3540, "59 min")],
+        *[(7200, "2 h"), (777600, "9 d")],
+    ],
 )
 def test_a_wait_is_said_in_the_unit_that_fits(seconds, words):
     assert span(seconds) == words

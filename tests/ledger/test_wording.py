@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -26,6 +26,15 @@ FRENCH = 'msgid ""\nmsgstr "Content-Type: text/plain; charset=utf-8\\n"\n\n'
 )
 def test_times_are_told_by_the_clinics_own_clock(voice, said):
     assert voice.moment(NOON) == said
+
+
+@pytest.mark.parametrize(
+    ("days", "said"), [(0, "2:05 pm"), (1, "Sun 1 Mar, 2:05 pm"), (70, "Mon 22 Dec 2025, 2:05 pm")]
+)
+def test_what_was_lately_is_told_with_no_more_of_its_day_than_is_needed(days, said):
+    at = NOON - timedelta(days=days)
+
+    assert Voice("America/New_York", "US").lately(at, NOON + timedelta(hours=5)) == said
 
 
 def test_what_is_to_be_translated_is_gathered(tmp_path):

@@ -6,7 +6,7 @@ from flask import abort, current_app, redirect, render_template, request, url_fo
 from flask.typing import ResponseReturnValue
 
 from ...errors import InputError
-from ...ledger.callback_listing import list_callbacks
+from ...ledger.callback_desk import list_for_desk
 from ...ledger.closings import Act, close_callback, decide, reopen_callback
 from ...models import Callback, Role
 from ...runtime import Runtime
@@ -23,16 +23,19 @@ LONGEST_WHY = 500
 @needs(Role.VIEWER)
 def to_call_back() -> ResponseReturnValue:
     """Whom somebody must still call back, the longest waiting first, and those lately closed."""
-    with _runtime().db.reading() as session:
-        waiting = list_callbacks(session, who().clinics, limit=LISTED, whole=True)
-        closed = list_callbacks(session, who().clinics, "done", LATELY_CLOSED, whole=True)
-    done = DONE.get(request.args.get("done", ""), "")
+    runtime, clinics = _runtime(), who().clinics
+    with runtime.db.reading() as session:
+        now = runtime.clock()
+        waiting = list_for_desk(session, clinics, None, LISTED + 1, now)
+        closed = list_for_desk(session, clinics, "done", LATELY_CLOSED, now)
     return render_template(
         "ringnote/console/callbacks.html",
         here="callbacks",
-        waiting=waiting,
+        waiting=waiting[:LISTED],
+        is_cut=len(waiting) > LISTED,
         closed=closed,
-        done=done,
+        several_clinics=len({each["clinic"]["id"] for each in [*waiting, *closed]}) > 1,
+        done=DONE.get(request.args.get("done", ""), ""),
     )
 
 

@@ -1,0 +1,156 @@
+"""The page of whom somebody must call back: what a front desk reads there, and what it decides."""
+
+import re
+from datetime import timedelta
+from html import unescape
+
+import flask
+import pytest
+import sqlalchemy as sa
+
+from factories import make_client, make_clinic
+from ringnote import Ringnote, person
+from ringnote.models import CallbackState, Decision
+from stories import CALLER, Phone, callbacks, entries, settle
+
+STRANGER = "+12125550177"
+
+
+@pytest.fixture
+def clinic(db):
+    return make_clinic(db, name="Oak Street Vets")
+
+
+@pytest.fixture
+def phone(runtime, clinic):
+    make_client(runtime.db, clinic, "C1", "Jane Doe", numbers=[CALLER])
+    return Phone(runtime, clinic)
+
+
+@pytest.fixture
+def somebody(runtime, clinic):
+    """A browser in which somebody of a role is signed in, of the one clinic unless others are."""
+
+    def sign_in(role: str, clinics=()):
+        host = flask.Flask("host")
+        Ringnote(
+            host,
+            runtime=runtime,
+            url_prefix="",
+            current_user=lambda: person("kim", role, list(clinics) or [clinic.id]),
+        )
+        return host.test_client()
+
+    return sign_in
+
+
+@pytest.fixture
+def kim(somebody):
+    return somebody("operator")
+
+
+def cards(browser) -> list[str]:
+    """Each callback of the page as a person reads it."""
+    page = browser.get("/callbacks").text
+    found = re.findall(r'<li class="sheet callback".*?</li>', page, re.DOTALL)
+    return [" ".join(unescape(re.sub(r"<[^>]+>", " ", each)).split()) for each in found]
+
+
+def press(browser, path, callback_id, **fields):
+    """Press the button of a card."""
+    page = browser.get("/callbacks").text
+    [token, *_] = re.findall(r'name="form_token" value="(\w+)"', page) or [""]
+    return browser.post(path, data={"form_token": token, "callback": callback_id, **fields})
+
+
+def test_a_card_tells_who_called_what_they_said_and_what_was_tried(runtime, phone, somebody):
+    phone.missed("u-1")
+    phone.missed("u-2")
+    phone.text("It is about Rex")
+    phone.dials("u-3")
+    phone.text("We called you", inbound=False)
+    settle(runtime)
+
+    [card] = cards(somebody("viewer"))
+
+    assert card.startswith("Jane Doe Due ")
+    assert "Texted (212) 555-0142" in card
+    assert re.search(r"2 missed calls, the last .*\d+:\d\d [ap]m, waited about 6 s\.", card)
+    assert re.search(r"It is about Rex texted .*\d+:\d\d [ap]m", card)
+    assert re.search(r"Waits since .*\d+:\d\d [ap]m \(1 h\)", card)
+    assert re.search(r"called once, .* by Amy \(101\) · texted once · the whole story$", card)
+    assert not re.search(r"\d:\d\d:\d\d", card)
+
+
+def test_times_and_numbers_are_as_people_of_the_clinic_write_them(runtime, db, somebody):
+    berlin = make_clinic(db, region="DE", timezone="Europe/Berlin")
+    Phone(runtime, berlin).missed("u-1", "+493012345678")
+    settle(runtime)
+
+    [card] = cards(somebody("viewer", [berlin.id]))
+
+    assert "030 12345678" in card
+    assert re.search(r"1 missed call, the last .*\d\d:\d\d,", card)
+
+
+def test_the_longest_wait_comes_first_and_what_is_late_says_so(runtime, phone, kim):
+    phone.at += timedelta(minutes=30)
+    phone.missed("u-1", STRANGER)
+    phone.at -= timedelta(days=9)
+    phone.missed("u-2")
+    settle(runtime)
+
+    first, second = cards(kim)
+
+    assert first.startswith("Jane Doe Was due ")
+    assert "(9 d)" in first
+    assert second.startswith("DOE JANE Due ")
+
+
+def test_somebody_says_that_it_is_done_and_that_it_was_not(runtime, phone, kim):
+    phone.missed("u-1")
+    settle(runtime)
+    [row] = callbacks(runtime)
+
+    closed = press(kim, "/callbacks/close", row.id, why="Reached them")
+
+    assert closed.headers["Location"] == "/callbacks?done=closed"
+    assert "Closed." in kim.get(closed.headers["Location"]).text
+    assert "Nobody waits" in kim.get("/callbacks").text
+    assert re.search(r"Done \(212\) 555-0142 .* Closed .*: kim: Reached them", cards(kim)[0])
+    assert [each.content["is_done"] for each in entries(runtime) if each.kind == "task"] == [True]
+    press(kim, "/callbacks/reopen", row.id)
+    assert [each.state for each in callbacks(runtime)] == [CallbackState.OPEN]
+    with runtime.db.reading() as session:
+        made_by = session.scalars(sa.select(Decision.made_by)).all()
+    assert made_by == ["kim", "kim"]
+
+
+def test_done_wants_a_word_on_what_came_of_it(runtime, phone, kim):
+    phone.missed("u-1")
+    settle(runtime)
+    [row] = callbacks(runtime)
+
+    refused = press(kim, "/callbacks/close", row.id, why="  ")
+
+    assert (refused.status_code, "what came of it" in refused.text) == (400, True)
+    assert [each.state for each in callbacks(runtime)] == [CallbackState.OPEN]
+
+
+def test_a_viewer_decides_nothing_and_nobody_does_of_another_clinic(
+    runtime, db, phone, kim, somebody
+):
+    phone.missed("u-1")
+    foreign = Phone(runtime, make_clinic(db))
+    foreign.missed("u-7", STRANGER)
+    settle(runtime)
+    mine, theirs = sorted(callbacks(runtime), key=lambda each: each.clinic_id)
+    viewer = somebody("viewer")
+
+    assert "<form" not in viewer.get("/callbacks").text
+    assert len(cards(kim)) == 1
+    assert viewer.post("/callbacks/close", data={"callback": mine.id}).status_code == 403
+    assert press(kim, "/callbacks/close", mine.id, why="x", form_token="").status_code == 400
+    for unknown in (theirs.id, "", "x", "9" * 30):
+        assert press(kim, "/callbacks/close", unknown, why="x").status_code == 404
+    assert {each.state for each in callbacks(runtime)} == {CallbackState.OPEN}
