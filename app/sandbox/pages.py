@@ -27,6 +27,7 @@ from ..web.door import is_at_this_machine
 from .bodies import read_body
 from .faults import Fault, FaultKind, Faults
 from .file import Refused
+from .record_pages import add_record_pages
 from .store import Store
 
 PAGE = 25
@@ -94,6 +95,7 @@ def make_pages(store: Store, faults: Faults) -> Blueprint:
         return send_from_directory(SHARED, filename)
 
     _add_client_pages(pages, store)
+    add_record_pages(pages, store)
     _add_fault_pages(pages, faults)
     return pages
 
@@ -134,13 +136,6 @@ def _add_client_pages(pages: Blueprint, store: Store) -> None:
     def record(client_id: str) -> Response:
         store.clients.get(client_id)
         return _fragment("record.html", **_record_of(store, client_id))
-
-    @pages.post("/tasks/<task_id>/status")
-    def close_task(task_id: str) -> AnyResponse:
-        status = "done" if request.form.get("status") == "done" else "open"
-        task = store.records.change("task", task_id, {"status": status})
-        address = url_for("pages.client", client_id=task["client_id"], _anchor=task_id)
-        return redirect(address, 303)
 
 
 def _add_fault_pages(pages: Blueprint, faults: Faults) -> None:

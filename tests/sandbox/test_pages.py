@@ -101,6 +101,38 @@ def test_a_person_marks_a_task_as_done(browser: FlaskClient, store: Store) -> No
     assert store.records.get("task", task["id"])["status"] == "done"
 
 
+def test_a_person_edits_a_note_and_keeps_what_stood_there(
+    browser: FlaskClient, store: Store
+) -> None:
+    note, _ = store.records.add("note", {**NOTE, "body": "\n<b>1</b>\n2"}, "")
+
+    form = browser.get(f"/notes/{note['id']}").get_data(as_text=True)
+    [body] = re.findall(r"<textarea[^>]*>\n(.*)</textarea>", form, re.DOTALL)
+    answer = browser.post(
+        f"/notes/{note['id']}",
+        data={"title": note["title"], "body": unescape(body).replace("\n", "\r\n") + " Rex bites"},
+    )
+    refused = browser.post(f"/notes/{note['id']}", data={"title": " ", "body": "x"})
+
+    assert answer.headers["Location"] == f"/clients/C1001#{note['id']}"
+    kept = store.records.get("note", note["id"])
+    assert (kept["body"], kept["reference"]) == ("\n<b>1</b>\n2 Rex bites", "R-1")
+    assert refused.status_code == 422
+
+
+def test_a_person_deletes_a_note_and_a_task(browser: FlaskClient, store: Store) -> None:
+    note, _ = store.records.add("note", NOTE, "")
+    content = {**TASK, "body": "", "assignee": "", "status": "open", "reference": ""}
+    task, _ = store.records.add("task", content, "")
+
+    answers = [browser.post(f"/{each}/delete") for each in (f"notes/{note['id']}", "tasks/T9999")]
+    answers.append(browser.post(f"/tasks/{task['id']}/delete"))
+
+    assert [each.status_code for each in answers] == [303, 404, 303]
+    assert answers[0].headers["Location"] == "/clients/C1001"
+    assert store.records.newest(10) == []
+
+
 @pytest.mark.parametrize("path", ["/", "/clients/C1001", "/faults", "/feed"])
 def test_no_page_runs_or_loads_what_is_not_its_own(browser: FlaskClient, path: str) -> None:
     answer = browser.get(path)
