@@ -62,6 +62,7 @@ PURE = {
     "directory/names.py",
     "directory/ownership.py",
     "ledger/hours.py",
+    "ledger/patience.py",
     "ledger/policy.py",
     "ledger/policy_checks.py",
     "ledger/policy_reading.py",

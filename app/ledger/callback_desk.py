@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from ..models import Call, CallbackMember, Clinic, Transcript
+from ..models import Call, CallbackMember, Clinic, Conversation, Transcript
 from ..telephony.summaries import CallSummary, Outcome, summary_from_json
 from .callback_listing import list_callbacks
 from .callbacks import ASKS, ROLES
@@ -38,6 +38,8 @@ class _Known:
     """With their callUuids."""
     tried: list[CallSummary] = field(default_factory=list)
     messages: list[Mapping[str, Any]] = field(default_factory=list)
+    conversation: str = ""
+    """The conversationID of the last texts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,7 @@ def _tell(told: Told, known: _Known, desk: _Desk, now: datetime) -> Told:
         "number": voice.number(told["number"], told["number"]),
         "caller": known.asking[-1][1].caller_name if known.asking else "",
         "call": known.asking[-1][0] if known.asking else "",
+        "conversation": known.conversation,
         "tally": _tally([summary for _, summary in known.asking], desk, now),
         "since": voice.lately(opened_at, now),
         "waits": span((now - opened_at).total_seconds()),
@@ -96,7 +99,7 @@ def _tally(asking: Sequence[CallSummary], desk: _Desk, now: datetime) -> str:
         return ""
     missed = sum(counted_as(desk.rules, each) is Outcome.MISSED for each in asking)
     when = desk.voice.lately(asking[-1].started_at, now)
-    return tell_tally(asking, missed, when, desk.voice)
+    return tell_tally(asking, missed, 0, when, desk.voice)
 
 
 def _at(message: Mapping[str, Any]) -> datetime:
@@ -122,14 +125,16 @@ def _read_known(session: Session, callback_ids: Sequence[int]) -> Mapping[int, _
         else:
             mine.tried.append(call)
     windows = (
-        sa.select(CallbackMember.callback_id, Transcript.summary)
+        sa.select(CallbackMember.callback_id, Transcript.summary, Conversation.conversation_key)
         .join(Transcript, Transcript.id == CallbackMember.subject_id)
+        .join(Conversation, Conversation.id == Transcript.conversation_id)
         .where(
             CallbackMember.callback_id.in_(callback_ids),
             CallbackMember.subject_kind == "transcript",
         )
         .order_by(Transcript.starts_at, Transcript.id)
     )
-    for callback_id, summary in session.execute(windows):
+    for callback_id, summary, key in session.execute(windows):
         known[callback_id].messages += summary.get("messages", [])
+        known[callback_id].conversation = key
     return known

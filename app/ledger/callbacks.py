@@ -52,7 +52,7 @@ def settle_callbacks(
         if not reach.callbacks and not asks:
             return
         callers = Callers(clinic.id, clinic.timezone, reach.numbers, reach.clients, reach.since)
-        known = read_known(session, callers)
+        known = read_known(session, callers, now)
         wider = _widen(cause, reach, known)
         if wider == cause:
             break
@@ -190,7 +190,7 @@ def _roles(episode: Episode) -> Iterator[tuple[Subject, tuple[str, datetime]]]:
 
 
 def _task(session: Session, clinic: Clinic, episode: Episode, known: Known) -> Desired:
-    last = episode.asks[-1].subject[1]
+    last = episode.asks[-1].subject
     _, rules = get_rules(session, clinic.id, known.policies[last])
     client = episode.client or stranger_record(rules, "callbacks", known.kinds[last])
     answered_by = (
@@ -200,7 +200,7 @@ def _task(session: Session, clinic: Clinic, episode: Episode, known: Known) -> D
     )
     terms = task_terms(
         rules,
-        [known.summaries[ask.subject[1]] for ask in episode.asks],
+        [known.summaries[each] for each in episode.calls],
         episode.due_from,
         answered_by,
         clinic.timezone,

@@ -48,12 +48,13 @@ def compose_callback(
 ) -> Content:
     """The content of a callback's task: who asks, what was done about it, what closed it.
 
-    `summaries` are those of its calls, by id; `key` is the callUuid of the last that asks.
+    `summaries` are those of its calls, by id; `key` is the callUuid, or the conversationID, of the
+    last that asks.
     """
-    view = view_callback(episode, summaries, terms, voice, rules)
+    view, last = view_callback(episode, summaries, terms, voice, rules), episode.asks[-1]
     return {
         **_worded("callback", view, _approximate(voice), voice, rules),
-        "story": _story("call", key, voice),
+        "story": _story("call" if last.subject[0] == "call" else "conversation", key, voice),
         "occurred_at": iso(episode.opened_at),
         "due_at": iso(terms.due_at),
         "assignee": terms.assignee,

@@ -6,7 +6,7 @@ they became known, and folded at any moment, it is what was true of them.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -65,6 +65,8 @@ class Happening:
     of: frozenset[Subject] = frozenset()
     closes: bool = True
     """Of a call that was answered: whether that ends it, or a person still has to."""
+    asks: bool = False
+    """Of a text of theirs: whether it asks to be called back where nothing else does."""
     by: str = ""
     why: str = ""
     text: str = ""
@@ -91,6 +93,11 @@ class Episode:
         return tuple(each for each in self.members if each.kind is Kind.ASKED)
 
     @property
+    def calls(self) -> list[int]:
+        """The ids of the calls that ask, in order."""
+        return [ask.subject[1] for ask in self.asks if ask.subject[0] == "call"]
+
+    @property
     def is_open(self) -> bool:
         return self.closing is None
 
@@ -111,6 +118,8 @@ def fold_episodes(happenings: Iterable[Happening]) -> list[Episode]:
         concerned = [draft for draft in drafts if draft.is_open and draft.concerns(happening)]
         if happening.kind is Kind.ASKED:
             drafts += _ask(concerned, happening)
+        elif happening.asks and not concerned:
+            drafts += _ask([], replace(happening, kind=Kind.ASKED))
         elif happening.kind is Kind.REOPENED:
             _reopen(drafts, concerned, happening)
         else:

@@ -1,16 +1,17 @@
 """What is known of callers, read from the tables as happenings. Reads only; callbacks ask it."""
 
-from collections.abc import Iterator, Sequence, Set
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from functools import cache
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from ..models import Call, Decision, Match, Transcript
+from ..models import Call, Conversation, Decision, Match, Transcript
 from ..telephony.summaries import CallSummary, summary_from_json
-from .episodes import Happening, Kind, read_call, read_message
+from .episodes import Happening, Kind, Subject, read_call, read_message
+from .patience import text_patience, was_answered
 from .policy import decide_call
 from .rules import Rules
 from .subjects import get_rules, known_kind
@@ -31,33 +32,35 @@ class Callers:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """All that happened with some callers; by call id the calls' summaries, the versions of the
-    policy they are pinned to, the kinds of their matches and their callUuids."""
+    """All that happened with some callers; the summaries of their calls by id; and of each call and
+    window the version of the policy it is pinned to, the kind of its match, and its callUuid or
+    conversationID."""
 
-    happenings: Sequence[Happening]
-    summaries: dict[int, CallSummary]
-    policies: dict[int, int | None]
-    kinds: dict[int, str]
-    keys: dict[int, str]
+    happenings: list[Happening] = field(default_factory=list)
+    summaries: dict[int, CallSummary] = field(default_factory=dict)
+    policies: dict[Subject, int | None] = field(default_factory=dict)
+    kinds: dict[Subject, str] = field(default_factory=dict)
+    keys: dict[Subject, str] = field(default_factory=dict)
 
 
-def read_known(session: Session, callers: Callers) -> Known:
+RulesOf = Callable[[int | None], Rules]
+"""The rules of a version of the policy; None is the newest."""
+
+
+def read_known(session: Session, callers: Callers, now: datetime) -> Known:
     """What happened with these callers since then."""
-    happenings: list[Happening] = []
-    summaries: dict[int, CallSummary] = {}
-    policies: dict[int, int | None] = {}
-    kinds: dict[int, str] = {}
-    keys: dict[int, str] = {}
+    known = Known()
 
     @cache
     def rules_of(version: int | None) -> Rules:
         return get_rules(session, callers.clinic_id, version)[1]
 
     for call, match in _calls(session, callers):
-        summary = summaries[call.id] = summary_from_json(call.summary)
-        policies[call.id], keys[call.id] = call.policy_version, call.call_uuid
+        subject = ("call", call.id)
+        summary = known.summaries[call.id] = summary_from_json(call.summary)
+        known.policies[subject], known.keys[subject] = call.policy_version, call.call_uuid
         rules = rules_of(call.policy_version)
-        kind = kinds[call.id] = known_kind(session, match) if match else ""
+        kind = known.kinds[subject] = known_kind(session, match) if match else ""
         rule = match.rule if match else ""
         happening = read_call(
             call.id,
@@ -66,10 +69,21 @@ def read_known(session: Session, callers: Callers) -> Known:
             asks=decide_call(rules, summary, kind, rule, callers.timezone).callback,
             closes=rules.callbacks.closes_when_reached,
         )
-        happenings += [happening] if happening else []
-    happenings += _texts(session, callers)
-    happenings += _decisions(session, callers)
-    return Known(happenings, summaries, policies, kinds, keys)
+        known.happenings.extend([happening] if happening else [])
+    texts = list(_texts(session, callers, known, rules_of))
+    others = [*known.happenings, *(text for text, _ in texts)]
+    known.happenings.extend(_asking(texts, others, now))
+    known.happenings.extend(_decisions(session, callers))
+    return known
+
+
+def _asking(
+    texts: Sequence[tuple[Happening, timedelta | None]], others: Iterable[Happening], now: datetime
+) -> Iterator[Happening]:
+    """The texts, of which those ask that nobody answered for as long as is said beside them."""
+    for text, within in texts:
+        is_late = within is not None and text.at + within <= now
+        yield replace(text, asks=is_late and not was_answered(text, others, within or timedelta()))
 
 
 def _client(match: Match | None) -> str:
@@ -96,14 +110,18 @@ def _calls(session: Session, callers: Callers) -> Iterator[tuple[Call, Match | N
         yield row[0], row[1]
 
 
-def _texts(session: Session, callers: Callers) -> Iterator[Happening]:
+def _texts(
+    session: Session, callers: Callers, known: Known, rules_of: RulesOf
+) -> Iterator[tuple[Happening, timedelta | None]]:
+    """Each text, and after how long without an answer it asks to be called back, if it does."""
     theirs = sa.select(Transcript.id).where(
         Transcript.clinic_id == callers.clinic_id,
         Transcript.number.in_(callers.numbers),
         Transcript.last_text_at >= callers.since,
     )
     query = (
-        sa.select(Transcript, Match)
+        sa.select(Transcript, Match, Conversation.conversation_key)
+        .join(Conversation, Conversation.id == Transcript.conversation_id)
         .outerjoin(
             Match,
             sa.and_(Match.subject_kind == "transcript", Match.subject_id == Transcript.id),
@@ -113,11 +131,16 @@ def _texts(session: Session, callers: Callers) -> Iterator[Happening]:
             Transcript.last_text_at >= callers.since,
         )
     )
-    for window, match in session.execute(query):
+    for window, match, key in session.execute(query):
+        subject, client = ("transcript", window.id), _client(match)
+        known.policies[subject], known.keys[subject] = window.policy_version, key
+        known.kinds[subject] = known_kind(session, match) if match else ""
+        is_kept = bool(client) and window.filtered_by is None
+        within = text_patience(rules_of(window.policy_version)) if is_kept else None
         for message in window.summary.get("messages", ()):
-            happening = read_message(window.id, window.number, message, _client(match))
+            happening = read_message(window.id, window.number, message, client)
             if happening.at >= callers.since:
-                yield happening
+                yield happening, within if happening.kind is Kind.TEXT_IN else None
 
 
 def _matched(kind: str, callers: Callers) -> sa.Select[int]:

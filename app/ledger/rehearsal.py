@@ -3,16 +3,24 @@
 It decides as settling does, by the same functions, and compares two policies over the same past.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from ..telephony.conversations import Cut, Window, fold_windows
 from ..telephony.facts import Fact, Grounds
 from ..telephony.summaries import CallSummary
-from .episodes import Episode, Happening, Kind, fold_episodes, read_call, read_message
+from .episodes import (
+    Episode,
+    Happening,
+    Kind,
+    fold_episodes,
+    read_call,
+    read_message,
+)
+from .patience import text_patience, was_answered
 from .policy import CallWants, decide_call, decide_texts, task_terms
 from .rules import Rules
 
@@ -107,15 +115,30 @@ def play(past: Past, rules: Rules) -> Played:
         for message in window.messages if window.number else ():
             told = {"at": message.at.isoformat(), "is_inbound": message.is_inbound}
             told |= {"text": message.text}
-            happenings.append(read_message(number, window.number, told, client))
-    played.tasks = fold_episodes(happenings)
+            happening = read_message(number, window.number, told, client)
+            may_ask = bool(client) and said is None and message.is_inbound
+            happenings.append(replace(happening, asks=may_ask))
+    played.tasks = fold_episodes(_unanswered(happenings, rules))
     for episode in played.tasks:
-        asking = [by_id[ask.subject[1]].summary for ask in episode.asks]
+        asking = [by_id[each].summary for each in episode.calls]
         again = episode.was_tried
         terms = task_terms(rules, asking, episode.due_from, (), past.timezone, is_again=again)
         place = episode.number, episode.opened_at
         played.terms[place] = (terms.due_at, terms.assignee, terms.priority)
     return played
+
+
+def _unanswered(happenings: Sequence[Happening], rules: Rules) -> Iterator[Happening]:
+    """The same, in which those texts ask that may and that nobody answered in time."""
+    within = text_patience(rules)
+    known: dict[str, list[Happening]] = defaultdict(list)
+    for each in happenings:
+        for name in {each.number, each.client}:
+            known[name].append(each)
+    for each in happenings:
+        theirs = [*known[each.number], *known[each.client]] if each.asks else []
+        is_it = within is not None and each.asks and not was_answered(each, theirs, within)
+        yield replace(each, asks=is_it)
 
 
 def _decide(rules: Rules, call: PastCall, timezone: str) -> CallWants:

@@ -91,6 +91,10 @@ class Callbacks(Section):
     """Whose task it is: the first of these that is somebody. "last_answered" is who last
     answered this client, by [people]; "role:NAME" is one of [roles]; all else is the PMS's own id
     or name of a user."""
+    texts: bool = False
+    """true: a text of a client that nobody answers asks for one, too, where none is open."""
+    text_minutes: int = Field(default=60, ge=0, le=MONTH)
+    """For so long nobody has answered it, by text or by phone. 0: every text asks at once."""
     priority: Priority = "normal"
     """How urgent the task is."""
     raise_after: int = Field(default=3, ge=0, le=100)

@@ -16,6 +16,7 @@ from .callbacks import settle_callbacks
 from .callers import Cause
 from .compose import compose_transcript, voice_of
 from .party import party_of_window
+from .patience import text_patience
 from .policy import decide_texts, stranger_record
 from .reconcile import Desired, reconcile
 from .rules import Rules
@@ -32,7 +33,8 @@ from .subjects import (
 def settle_conversation(
     session: Session, runtime: Runtime, clinic_id: int, key: str
 ) -> datetime | None:
-    """Bring the transcripts of this conversationID up to date; nothing comes by itself later.
+    """Bring the transcripts of this conversationID up to date; returns when the next text of it
+    may ask for a callback, if one may.
 
     The caller holds the subject's lock. Does not commit.
     """
@@ -45,6 +47,7 @@ def settle_conversation(
     repeats = timedelta(seconds=rules.transcripts.repeat_seconds)
     cut = Cut(rules.transcripts.window, timedelta(minutes=rules.transcripts.gap_minutes))
     standing = _standing(session, conversation)
+    again_at: list[datetime] = []
     kept = [Kept(_event_ids(each), each.summary.get("cut_by", "day")) for each in standing]
     for window in fold_windows(facts, conversation.timezone, grounds, repeats, cut, kept):
         found = _find(standing, window)
@@ -53,8 +56,12 @@ def settle_conversation(
             transcript.policy_version = transcript.policy_version or version
             _write(session, runtime, clinic, conversation, transcript, window, rules, now)
             if window.number_kind is NumberKind.PHONE:
-                _call_back(session, runtime.db, clinic, transcript, window, has_changed, now)
-    return None
+                pinned = transcript.policy_version
+                mine = rules if pinned == version else get_rules(session, clinic.id, pinned)[1]
+                again_at += _call_back(
+                    session, runtime.db, clinic, transcript, window, mine, has_changed, now
+                )
+    return min(again_at, default=None)
 
 
 def _write(
@@ -90,18 +97,26 @@ def _call_back(
     clinic: Clinic,
     transcript: Transcript,
     window: Window,
+    rules: Rules,
     has_changed: bool,
     now: datetime,
-) -> None:
-    """Have the callback of whoever texted know of it; a day told before tells it nothing new."""
+) -> list[datetime]:
+    """Have the callback of whoever texted know of it; a day told before tells it nothing new, but
+    that nobody answered. Returns when texts of it may still ask for one."""
     subject = ("transcript", transcript.id)
     match = session.scalars(
         sa.select(Match).where(Match.subject_kind == subject[0], Match.subject_id == subject[1])
     ).first()
-    if has_changed or (match and match.decided_at == now):
-        client = match.client if match else ""
+    client = match.client if match else ""
+    within = text_patience(rules)
+    may_ask = within is not None and bool(client) and transcript.filtered_by is None
+    if has_changed or may_ask or (match and match.decided_at == now):
         cause = Cause.of(subject, window.number, client, window.messages[0].at)
-        settle_callbacks(session, db, clinic, cause, False, now)
+        settle_callbacks(session, db, clinic, cause, may_ask, now)
+    if within is None or not may_ask:
+        return []
+    due = [message.at + within for message in window.messages if message.is_inbound]
+    return [each for each in due if each > now]
 
 
 def _conversation(session: Session, clinic: Clinic, key: str, now: datetime) -> Conversation:

@@ -80,28 +80,28 @@ def view_callback(
 
     `summaries` are those of its calls, by id.
     """
-    calls = [summaries[ask.subject[1]] for ask in episode.asks]
+    calls, asks = [summaries[each] for each in episode.calls], episode.asks
     missed = sum(counted_as(rules, call) is Outcome.MISSED for call in calls)
-    party = _party(calls[-1], voice)
+    texts = _asking_texts(episode)
+    last_when = voice.moment(max(each.at for each in (*asks, *texts)))
+    party = _party(calls[-1], voice) if calls else _unnamed(episode.number, voice)
     whom = f"{party['number']} ({party['caller']})" if party["caller"] else party["number"]
     urgencies = {"high": voice.say("High priority."), "urgent": voice.say("Urgent.")}
     since = [each for each in episode.members if each.kind is not Kind.ASKED]
     return {
         **party,
-        "title": voice.say("Call back: missed call")
-        if missed == len(calls)
-        else voice.say("Call back: voicemail"),
+        "title": _callback_title(len(calls), missed, voice),
         "please": voice.say("Please call {whom} back.", whom=whom),
         "done": _done(episode, voice),
-        "count": str(len(calls)),
+        "count": str(len(asks)),
         "missed": str(missed),
         "voicemails": str(len(calls) - missed),
-        "tally": tell_tally(calls, missed, voice.moment(calls[-1].started_at), voice),
-        "last_when": voice.moment(calls[-1].started_at),
+        "tally": tell_tally(calls, missed, len(texts), last_when, voice),
+        "last_when": last_when,
         "due": voice.moment(terms.due_at),
         "priority": terms.priority,
         "urgency": urgencies.get(terms.priority, ""),
-        "calls": [_asked(call, voice) for call in calls[-SHOWN_CALLS:]],
+        "calls": [_asked(ask, summaries, voice) for ask in asks[-SHOWN_CALLS:]],
         "since": [
             {"when": voice.moment(each.at), "what": _what(each, voice)}
             for each in since
@@ -129,9 +129,11 @@ def view_transcript(window: Window, voice: Voice) -> View:
     }
 
 
-def tell_tally(calls: Sequence[CallSummary], missed: int, when: str, voice: Voice) -> str:
-    """How many calls there were, `missed` of them missed, when the last was (in words), and how
-    long it waited where."""
+def tell_tally(
+    calls: Sequence[CallSummary], missed: int, texts: int, when: str, voice: Voice
+) -> str:
+    """How many calls there were, `missed` of them missed, and texts; when the last was (in words),
+    and how long the last call waited where."""
     mailed = len(calls) - missed
     parts = [voice.say_many("{count} missed call", "{count} missed calls", missed)] * bool(missed)
     parts += [
@@ -139,8 +141,11 @@ def tell_tally(calls: Sequence[CallSummary], missed: int, when: str, voice: Voic
             "{count} call that reached voicemail", "{count} calls that reached voicemail", mailed
         )
     ] * bool(mailed)
+    parts += [voice.say_many("{count} text from them", "{count} texts from them", texts)] * bool(
+        texts
+    )
     said = {"calls": voice.listed(parts), "when": when}
-    if wait := _wait(calls[-1], voice):
+    if not texts and (wait := _wait(calls[-1], voice)):
         return voice.say("{calls}, the last {when}, {wait}.", **said, wait=wait)
     return voice.say("{calls}, the last {when}.", **said)
 
@@ -153,6 +158,26 @@ def _party(summary: CallSummary, voice: Voice) -> dict[str, str]:
         "caller": "" if outbound else summary.caller_name,
         "line": ", ".join(part for part in (summary.line_name, line) if part),
     }
+
+
+def _asking_texts(episode: Episode) -> list[Happening]:
+    """All that they texted, where a text is among what asks."""
+    if len(episode.calls) == len(episode.asks):
+        return []
+    asked = [each for each in episode.asks if each.subject[0] != "call"]
+    return [*asked, *(each for each in episode.members if each.kind is Kind.TEXT_IN)]
+
+
+def _unnamed(number: str, voice: Voice) -> dict[str, str]:
+    return {"number": voice.number(number, number), "caller": "", "line": ""}
+
+
+def _callback_title(calls: int, missed: int, voice: Voice) -> str:
+    if not calls:
+        return voice.say("Call back: text")
+    if missed == calls:
+        return voice.say("Call back: missed call")
+    return voice.say("Call back: voicemail")
 
 
 def _placed_by(summary: CallSummary, voice: Voice) -> str:
@@ -171,7 +196,11 @@ def _wait(call: CallSummary, voice: Voice) -> str:
     return " ".join([*parts, voice.listed(tell_places(call, voice))]).strip()
 
 
-def _asked(call: CallSummary, voice: Voice) -> dict[str, str]:
+def _asked(ask: Happening, summaries: Mapping[int, CallSummary], voice: Voice) -> dict[str, str]:
+    if ask.subject[0] != "call":
+        said = voice.say("they texted: {text}", text=_shortened(ask.text))
+        return {"when": voice.moment(ask.at), "what": said, "waited": ""}
+    call = summaries[ask.subject[1]]
     far = tell_how_far(call, voice)
     what = {
         Outcome.MISSED: voice.say("missed, {how_far}", how_far=far),

@@ -77,8 +77,8 @@ class CallbackMember(Base):
     subject_kind: Mapped[str] = mapped_column(primary_key=True)
     subject_id: Mapped[Ref] = mapped_column(primary_key=True)
     role: Mapped[str]
-    """'asks' (a missed call, a voicemail), or 'left' once it turned out not to; 'tried', 'texted',
-    'wrote' or 'reached' of what happened since."""
+    """'asks' (a missed call, a voicemail, a text), or 'left' once it turned out not to; 'tried',
+    'texted', 'wrote' or 'reached' of what happened since."""
     joined_at: Mapped[datetime]
 
 
