@@ -31,7 +31,7 @@ ROOMS = (
         "numbers",
         "spool",
     }
-    | {"schema", "settings", "signals", "transport", "vault", "wake"},
+    | {"schema", "settings", "signals", "templating", "toml_reading", "transport", "vault", "wake"},
     {"runtime"},
     {"models"},
     {"connectors"},
@@ -54,6 +54,8 @@ LOADERS = {"cli/__init__.py", "schema.py"}
 
 PURE = {
     "curl.py",
+    "templating.py",
+    "toml_reading.py",
     "telephony/calls.py",
     "telephony/changes.py",
     "telephony/conversations.py",
@@ -65,7 +67,6 @@ PURE = {
     "ledger/patience.py",
     "ledger/policy.py",
     "ledger/policy_checks.py",
-    "ledger/policy_reading.py",
     "ledger/policy_text.py",
     "ledger/rehearsal.py",
     "ledger/rules.py",

@@ -15,8 +15,8 @@ from ..db import Database
 from ..directory.waiting import mark_waiting
 from ..errors import InputError
 from ..models import Clinic, Line, Policy
+from ..toml_reading import Fault, Lines, locate, read_toml
 from .policy_checks import Surroundings, find_faults, find_warnings, normalised
-from .policy_reading import Fault, Lines, locate, read_policy
 from .policy_text import toml_value
 from .rules import Rules, read_stored
 from .words_checks import find_word_faults
@@ -42,7 +42,7 @@ class Change:
 
 def check_policy(session: Session, clinic: Clinic, text: str) -> Checked:
     """Look through a policy's TOML for a clinic, naming every fault at once. Changes nothing."""
-    rules, faults = read_policy(text)
+    rules, faults = read_toml(text, Rules)
     if rules is None:
         return Checked(None, faults, ())
     lines, around = Lines(text), _surroundings(session, clinic)

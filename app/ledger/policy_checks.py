@@ -9,8 +9,8 @@ from datetime import date, timedelta
 from itertools import pairwise
 
 from ..numbers import NumberKind, read_number
+from ..toml_reading import Fault, Place, suggest
 from .hours import YEARLY, find_timezone_fault, overlapping, read_span
-from .policy_reading import Fault, Place, suggest
 from .rules import DAYS, LAST_ANSWERED, ROLE, Case, Fits, Holiday, Rules, each_assignee
 
 LONGEST_HOLIDAY = 366

@@ -3,6 +3,7 @@
 Pure. `policy` decides by it, `policy_toml` reads and writes it as a file; kept as JSON by version.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from datetime import date
 from typing import Annotated, Any, Literal
@@ -31,6 +32,12 @@ def _checked_span(text: str) -> str:
     return text
 
 
+def _digits(text: str) -> str:
+    if not re.fullmatch("[0-9]{1,10}", text):
+        raise ValueError(f'"{text}" is no extension of digits')
+    return text
+
+
 def _plain_day(value: object) -> object:
     return value.isoformat() if isinstance(value, date) else value
 
@@ -43,7 +50,7 @@ def _listed(value: object) -> object:
 Span = Annotated[str, AfterValidator(_checked_span)]
 Day = Annotated[str, BeforeValidator(_plain_day), AfterValidator(read_day)]
 Short = Annotated[str, Field(min_length=1, max_length=LONGEST)]
-Extension = Annotated[str, Field(pattern=r"^[0-9]{1,10}$")]
+Extension = Annotated[str, AfterValidator(_digits)]
 Assignees = Annotated[list[Short], BeforeValidator(_listed)]
 """Tried in order; the first that names somebody counts."""
 

@@ -10,11 +10,11 @@ from datetime import UTC, date, datetime, timedelta
 from ..numbers import NumberKind
 from ..telephony.conversations import Message, Window
 from ..telephony.summaries import CallSummary, Direction, Leg, Outcome
+from ..toml_reading import Fault, suggest
 from .episodes import Episode, Happening, Kind, Stage
 from .policy import TaskTerms
-from .policy_reading import Fault, suggest
 from .rules import EntryWords, Rules
-from .templates import WordsError, find_template_faults, render
+from .templates import WordsError, find_word_template_faults, render
 from .views import View, view_call, view_callback, view_transcript
 from .wording import Voice, languages
 
@@ -105,7 +105,7 @@ def _of_template(
 ) -> Iterator[Fault]:
     place = ("words", kind, name)
     lists = {each: has for each, has in LISTS.items() if each in known}
-    faults = list(find_template_faults(source, known, lists))
+    faults = list(find_word_template_faults(source, known, lists))
     for line, said in faults:
         yield Fault(place, f"in line {line} of the template: {said}")
     if faults:

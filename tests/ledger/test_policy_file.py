@@ -3,11 +3,11 @@
 import pytest
 
 from ringnote.ledger.policy_checks import Surroundings, find_faults, find_warnings, normalised
-from ringnote.ledger.policy_reading import read_policy
 from ringnote.ledger.policy_text import write_policy
 from ringnote.ledger.rules import DAYS, Rules
 from ringnote.ledger.templates import own_templates
 from ringnote.ledger.words_checks import VARIABLES, find_word_faults
+from ringnote.toml_reading import read_toml
 
 FULL = {
     "watch_only": True,
@@ -26,7 +26,7 @@ AROUND = Surroundings("US", frozenset({"+12125550100", "Main line"}))
 
 
 def faults(text):
-    return [str(each) for each in read_policy(text)[1]]
+    return [str(each) for each in read_toml(text, Rules)[1]]
 
 
 def checks(said):
@@ -41,7 +41,7 @@ def warnings(said):
 def test_what_is_written_is_read_again_as_it_was(said):
     rules = Rules.model_validate(said)
 
-    read, found = read_policy(write_policy(rules, ["A heading"], own_templates()))
+    read, found = read_toml(write_policy(rules, ["A heading"], own_templates()), Rules)
 
     assert (read, found) == (rules, [])
 

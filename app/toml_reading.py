@@ -1,6 +1,6 @@
-"""Reading a policy's TOML file: its rules, or every fault of it with its place. Pure.
+"""Reading a TOML file that people write: what it says, or every fault with its line. Pure.
 
-What a policy must make sense of beyond its form is looked at by `policy_checks`.
+A model of pydantic says what may stand in it; policies and descriptions of a PMS are read so.
 """
 
 import re
@@ -10,25 +10,24 @@ from copy import deepcopy
 from dataclasses import dataclass
 from difflib import get_close_matches
 from types import UnionType
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from .rules import Rules
-
 LARGEST = 256 * 1024
-"""Characters of a policy's file."""
+"""Characters of a file."""
 HEADER = re.compile(r"^\s*(\[\[?)\s*([^\[\]]+?)\s*\]\]?\s*(?:#.*)?$")
 KEY = re.compile(r"""^\s*((?:"[^"]*"|'[^']*'|[A-Za-z0-9_-]+)(?:\s*\.\s*[A-Za-z0-9_"'-]+)*)\s*=""")
 AT_LINE = re.compile(r"\(at line (\d+), column \d+\)|\(at end of document\)")
 
+Model = TypeVar("Model", bound=BaseModel)
 Place = tuple[str | int, ...]
 """Keys and places in lists (from 0), from the outside in."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing that is wrong with a policy, or worth a second look; in words."""
+    """One thing that is wrong with a file, or worth a second look; in words."""
 
     place: Place
     message: str
@@ -80,20 +79,19 @@ class Lines:
         return table
 
 
-def read_policy(text: str) -> tuple[Rules | None, list[Fault]]:
-    """The rules that a file holds, with every fault of its form.
+def read_toml(text: str, kind: type[Model]) -> tuple[Model | None, list[Fault]]:
+    """What a file says, with every fault of its form.
 
-    Where a part is wrong, the rules are those of the rest; None where nothing could be read.
+    Where a part is wrong, it is what the rest says; None where nothing could be read.
     """
     if len(text) > LARGEST:
-        return None, [Fault((), f"the file has over {LARGEST} characters, which no policy has")]
+        return None, [Fault((), f"the file has over {LARGEST} characters; it cannot be meant")]
     try:
         said = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         return None, [_no_toml(error, text)]
-    lines = Lines(text)
-    rules, faults = _validate(said)
-    return rules, locate(faults, lines)
+    found, faults = _validate(said, kind)
+    return found, locate(faults, Lines(text))
 
 
 def locate(faults: Iterable[Fault], lines: Lines) -> list[Fault]:
@@ -119,19 +117,19 @@ def suggest(wrong: object, known: Iterable[str]) -> str:
     return f"; did you mean {close[0]}?" if close else ""
 
 
-def _validate(said: dict[str, Any]) -> tuple[Rules | None, list[Fault]]:
+def _validate(said: dict[str, Any], kind: type[Model]) -> tuple[Model | None, list[Fault]]:
     try:
-        return Rules.model_validate(said), []
+        return kind.model_validate(said), []
     except ValidationError as error:
         errors = error.errors(include_url=False)
-    faults = [_in_words(each, said) for each in errors]
+    faults = [_in_words(each, kind) for each in errors]
     rest = deepcopy(said)
     # From the back, so that what is left of a list keeps its places until it is its turn.
     for each in sorted(errors, key=lambda each: _sortable(each["loc"]), reverse=True):
         place = each["loc"]
         _take_out(rest, place[:-1] if each["type"] == "missing" else place)
     try:
-        return Rules.model_validate(rest), faults
+        return kind.model_validate(rest), faults
     except ValidationError:
         return None, faults
 
@@ -144,30 +142,29 @@ def _no_toml(error: Exception, text: str) -> Fault:
     return Fault((), f"this is no TOML: {what[0].lower()}{what[1:]}", line)
 
 
-def _in_words(error: Mapping[str, Any], said: Mapping[str, Any]) -> Fault:
-    place, given = tuple(error["loc"]), error["input"]
-    # A missing or extra key is told of its table; a bad key of a table has a mark behind it.
-    if place and place[-1] == "[key]":
-        return Fault(place[:-1], f"{place[-2]!r} is no extension of digits")
-    return Fault(place, _message(str(error["type"]), given, error, place))
+def _in_words(error: Mapping[str, Any], kind: type[BaseModel]) -> Fault:
+    place = tuple(error["loc"])
+    # A bad key of a table has a mark behind it.
+    key = place[-1:] == ("[key]",)
+    return Fault(place[:-1] if key else place, _message(error, place, kind))
 
 
-def _message(kind: str, given: Any, error: Mapping[str, Any], place: Place) -> str:
-    limits = error.get("ctx", {})
-    match kind:
+def _message(error: Mapping[str, Any], place: Place, kind: type[BaseModel]) -> str:
+    given, limits = error["input"], error.get("ctx", {})
+    match error["type"]:
         case "extra_forbidden":
-            known = _known_keys(place[:-1])
+            known = _known_keys(place[:-1], kind)
             return f"there is no such setting{suggest(place[-1], known)}"
         case "missing":
             return "is missing"
         case "literal_error":
-            words = _words_of(place)
+            words = list(_literals(_kind_at(place, kind)))
             choices = ", ".join(words) or limits.get("expected", "")
             return f"{_shown(given)} is none of: {choices}{suggest(given, words)}"
         case "value_error":
             return str(limits["error"])
         case "string_pattern_mismatch":
-            return f"{_shown(given)} is not written as this must be (digits, or a language's code)"
+            return f"{_shown(given)} is not written as this must be"
         case "bool_type":
             return f"must be true or false, not {_shown(given)}"
         case "int_type" | "float_type":
@@ -191,14 +188,10 @@ def _shown(given: Any) -> str:
     return said if len(said) <= 60 else f"{said[:57]}…"
 
 
-def _known_keys(place: Place) -> Sequence[str]:
-    kind = _kind_at(place)
+def _known_keys(place: Place, whole: type[BaseModel]) -> Sequence[str]:
+    kind = _kind_at(place, whole)
     is_model = isinstance(kind, type) and issubclass(kind, BaseModel)
     return list(kind.model_fields) if is_model else []
-
-
-def _words_of(place: Place) -> list[str]:
-    return list(_literals(_kind_at(place)))
 
 
 def _literals(kind: Any) -> Iterable[str]:
@@ -207,9 +200,9 @@ def _literals(kind: Any) -> Iterable[str]:
             yield from [each] if isinstance(each, str) else _literals(each)
 
 
-def _kind_at(place: Place) -> Any:
-    """The type that is wanted at a place of the policy."""
-    kind: Any = Rules
+def _kind_at(place: Place, whole: type[BaseModel]) -> Any:
+    """The type that is wanted at a place of the file."""
+    kind: Any = whole
     for each in place:
         if isinstance(kind, type) and issubclass(kind, BaseModel):
             field = kind.model_fields.get(str(each))
