@@ -9,7 +9,7 @@ import json as jsonlib
 import re
 import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -71,6 +71,7 @@ class Http:
         self._read_seconds = read_seconds
         self._secrets: Mapping[str, str] = {}
         self._pass: Pass | None = None
+        self._wait_headers: Sequence[str] = ()
         self._session = requests.Session()
         self._session.trust_env = False
         self._session.headers["User-Agent"] = USER_AGENT
@@ -87,6 +88,12 @@ class Http:
         mine = copy.copy(self)
         mine._secrets = dict(secrets)
         mine._pass = pass_
+        return mine
+
+    def waiting_by(self, headers: Sequence[str]) -> "Http":
+        """The same session, for a PMS that tells by these headers too when to come back."""
+        mine = copy.copy(self)
+        mine._wait_headers = tuple(headers)
         return mine
 
     def request(
@@ -163,7 +170,7 @@ class Http:
                 answered = Answered(response.status_code, response.headers)
                 body = _read(response, deadline)
                 answered = replace(answered, body=body)
-                return _answer(method, response, body)
+                return _answer(method, response, body, self._wait_headers)
         except requests.RequestException as error:
             answered = replace(answered, error=_what_went_wrong(error))
             raise
@@ -216,7 +223,9 @@ def _require_sendable(headers: Mapping[str, str]) -> None:
             raise CredentialsRejected("a header's value, such as a secret, cannot be sent")
 
 
-def _answer(method: str, response: requests.Response, body: bytes) -> Answer:
+def _answer(
+    method: str, response: requests.Response, body: bytes, wait_headers: Sequence[str]
+) -> Answer:
     status = response.status_code
     if 200 <= status < 300:
         if not body:
@@ -227,7 +236,7 @@ def _answer(method: str, response: requests.Response, body: bytes) -> Answer:
             kind = OutcomeUnknown if method == "POST" else Temporary
             raise kind("the PMS answered with something other than JSON", status=status) from None
     said = f"the PMS answered {status}{_code(body)}"
-    wait = retry_after(response.headers, datetime.now(UTC))
+    wait = retry_after(response.headers, datetime.now(UTC), wait_headers)
     if status == 429:
         raise RateLimited(said, status=status, retry_after=wait)
     if status in (401, 403):
@@ -250,18 +259,19 @@ def _code(body: bytes) -> str:
     return f" ({code})" if is_word else ""
 
 
-def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
-    """Seconds to wait, from Retry-After, a reset stamp or `RateLimit: …;t=`; None if none is told.
+def retry_after(headers: Mapping[str, str], now: datetime, own: Sequence[str] = ()) -> float | None:
+    """Seconds to wait, from Retry-After, a reset stamp or `RateLimit: …;t=`, or from one of a PMS's
+    `own` headers; None if none is told.
 
     Clamped to between 1 second and 6 hours.
     """
-    seconds = _stated_wait(headers, now)
+    seconds = _stated_wait(headers, now, own)
     if seconds is None:
         return None
     return min(max(seconds, 1.0), RETRY_AFTER_CAP_SECONDS)
 
 
-def _stated_wait(headers: Mapping[str, str], now: datetime) -> float | None:
+def _stated_wait(headers: Mapping[str, str], now: datetime, own: Sequence[str]) -> float | None:
     value = headers.get("Retry-After", "").strip()
     if SECONDS.fullmatch(value):
         return float(value)
@@ -273,7 +283,7 @@ def _stated_wait(headers: Mapping[str, str], now: datetime) -> float | None:
         pass
     if resets := WINDOW_RESET.findall(headers.get("RateLimit", "")):
         return max(map(float, resets))
-    for name in ("X-RateLimit-Reset", "RateLimit-Reset"):
+    for name in ("X-RateLimit-Reset", "RateLimit-Reset", *own):
         value = headers.get(name, "").strip()
         if SECONDS.fullmatch(value):
             stamp = float(value) / (1000 if len(value.partition(".")[0]) >= 12 else 1)

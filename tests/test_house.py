@@ -54,6 +54,9 @@ LOADERS = {"cli/__init__.py", "schema.py"}
 
 PURE = {
     "curl.py",
+    "connectors/rest/answers.py",
+    "connectors/rest/description.py",
+    "connectors/rest/filling.py",
     "templating.py",
     "toml_reading.py",
     "telephony/calls.py",

@@ -12,7 +12,7 @@ import click
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from ..connectors import CONNECTORS
+from ..connectors import CONNECTORS, find_connector
 from ..delivery.account_settings import connector_for
 from ..delivery.connections import (
     end_connection,
@@ -192,7 +192,7 @@ def _get_connection(session: Session, named: str) -> tuple[Clinic, Connection]:
 def _value(session: Session, found: Clinic, connection: Connection) -> dict[str, Any]:
     pace = session.get(Pace, connection.id)
     owed = sa.select(sa.func.count()).where(OutboxRow.connection_id == connection.id)
-    kind = CONNECTORS.get(connection.connector)
+    kind = find_connector(connection.connector, connection.settings)
     return {
         "id": connection.id,
         "clinic": found.name,

@@ -1,12 +1,31 @@
 """How each PMS is spoken to: one file a PMS, registered here by its name."""
 
+from collections.abc import Mapping
+
+from ..errors import ConfigError
 from .base import Connector
 from .fhir import FhirConnector
 from .gnuhealth import GnuHealthConnector
 from .hubspot import HubSpotConnector
+from .rest.connector import RestConnector
 from .sandbox import SandboxConnector
 
 CONNECTORS: dict[str, type[Connector]] = {
     each.name: each
-    for each in (FhirConnector, GnuHealthConnector, HubSpotConnector, SandboxConnector)
+    for each in (
+        FhirConnector,
+        GnuHealthConnector,
+        HubSpotConnector,
+        RestConnector,
+        SandboxConnector,
+    )
 }
+
+
+def find_connector(name: str, settings: Mapping[str, str]) -> type[Connector] | None:
+    """The connector of this name, as an account's settings describe it; None if there is none, or
+    they do not describe one."""
+    try:
+        return CONNECTORS[name].described_by(settings)
+    except (KeyError, ConfigError):
+        return None

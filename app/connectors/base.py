@@ -176,6 +176,23 @@ class Connector(ABC):
     settings: ClassVar[tuple[Setting, ...]]
     capabilities: ClassVar[Capabilities]
 
+    @classmethod
+    def described_by(cls, settings: Mapping[str, str]) -> "type[Connector]":
+        """The connector that these settings describe: this one, unless it learns from its settings
+        what it is. Raises ConfigError where they cannot be read."""
+        return cls
+
+    @classmethod
+    def account_of(cls, settings: Mapping[str, str]) -> Mapping[str, str]:
+        """What tells an account from another, of all settings with their defaults."""
+        how = {each.name for each in cls.settings if not each.tells_account}
+        return {name: value for name, value in settings.items() if name not in how}
+
+    @classmethod
+    def address_of(cls, settings: Mapping[str, str]) -> str:
+        """The PMS's web address, of all settings with their defaults; '' if they do not tell."""
+        return settings.get("base_url", "").strip()
+
     @abstractmethod
     def __init__(self, settings: Mapping[str, str], secrets: Mapping[str, str], http: Http) -> None:
         """Raises ConfigError for values that cannot work; does not touch the network."""

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from urllib.parse import urlsplit
 
-from ..connectors import CONNECTORS
+from ..connectors import CONNECTORS, find_connector
 from ..connectors.base import Connector
 from ..errors import ConfigError, InputError
 from ..http import Http
@@ -22,6 +22,7 @@ def connector_for(connection: Connection, runtime: Runtime) -> Connector:
     kind = CONNECTORS.get(connection.connector)
     if kind is None:
         raise ConfigError(f"no connector is called {connection.connector} in this version")
+    kind = kind.described_by(connection.settings)
     secrets = runtime.vault.open(connection.secrets)
     meter = Meter(runtime.db, connection.id)
     http = runtime.http.knowing(secrets, meter.pass_)
@@ -42,6 +43,7 @@ def validate_connection(
             f"No connector is called {connector_name!r};"
             f" {_suggest(connector_name, CONNECTORS) or 'there are: ' + ', '.join(CONNECTORS)}."
         )
+    kind = kind.described_by(settings)
     faults = [
         *_faults_of_names(kind, settings, is_secret=False),
         *_faults_of_names(kind, secrets, is_secret=True),
@@ -93,21 +95,19 @@ def _with_defaults(kind: type[Connector], settings: Mapping[str, str]) -> dict[s
 
 
 def host_of(connection: Connection) -> str:
-    """The host of its PMS, with its port if the address tells one; '' if it has no `base_url`."""
-    kind = CONNECTORS.get(connection.connector)
-    settings = _with_defaults(kind, connection.settings) if kind else connection.settings
-    return urlsplit(settings.get("base_url", "").strip()).netloc.lower()
+    """The host of its PMS, with its port if the address tells one; '' if it has no address."""
+    kind = find_connector(connection.connector, connection.settings)
+    if kind is None:
+        return ""
+    address = kind.address_of(_with_defaults(kind, connection.settings))
+    return urlsplit(address).netloc.lower()
 
 
 def is_same_account(former: Connection, connection: Connection) -> bool:
-    kind = CONNECTORS[connection.connector]
-    return former.connector == connection.connector and (
-        _account(kind, former.settings) == _account(kind, connection.settings)
-    )
+    return former.connector == connection.connector and _account(former) == _account(connection)
 
 
-def _account(kind: type[Connector], settings: Mapping[str, str]) -> dict[str, str]:
-    how = {each.name for each in kind.settings if not each.tells_account}
-    return {
-        name: value for name, value in _with_defaults(kind, settings).items() if name not in how
-    }
+def _account(connection: Connection) -> Mapping[str, str]:
+    settings = connection.settings
+    kind = find_connector(connection.connector, settings)
+    return kind.account_of(_with_defaults(kind, settings)) if kind else settings

@@ -105,8 +105,10 @@ def read_back(
     A PMS that is in trouble is left alone, as when it is written to: the others are due again.
     """
     for place, task in enumerate(turn.tasks):
-        if connector is None or not connector.capabilities.read_tasks or is_stopping():
+        if is_stopping():
             _give_back(db, turn.tasks[place:])
+            return
+        if connector is None or not connector.capabilities.read_tasks:
             return
         read = _read(connector, task, clock)
         if read.verdict is None:

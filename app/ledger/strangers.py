@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
-from ..connectors import CONNECTORS
+from ..connectors import find_connector
 from ..connectors.base import Capabilities
 from ..db import Database
 from ..directory.creation import name_client, queue_creation
@@ -55,5 +55,5 @@ def leave_outdated(decided: Decided, at: datetime, now: datetime, matching: Matc
 
 def _capabilities(session: Session, clinic_id: int) -> Capabilities:
     connection = find_connection_in_use(session, clinic_id)
-    kind = CONNECTORS.get(connection.connector) if connection else None
+    kind = find_connector(connection.connector, connection.settings) if connection else None
     return kind.capabilities if kind else Capabilities()

@@ -1,0 +1,139 @@
+"""A described PMS's clients: found by number, walked as a whole, and followed by their changes."""
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import phonenumbers
+
+from ...clock import utc_now
+from ...errors import CredentialsRejected, RecordGone
+from ...numbers import read_numbers
+from ..base import ClientPage, Phone, PmsClient
+from .answers import is_true, odd, read_id, read_moment, read_several, read_text, read_texts
+from .description import Changes, Description, Listing
+from .filling import fill_text, number_forms
+from .paging import Page, walk_pages
+from .sending import Sender
+
+Cursor = Mapping[str, str]
+EVER = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Clients:
+    """Reads the clients of one account."""
+
+    def __init__(self, described: Description, sender: Sender) -> None:
+        self._described = described
+        self._sender = sender
+
+    def find(self, number: str) -> list[PmsClient]:
+        """The clients that have this number (E.164), as far as their numbers are told."""
+        search = self._described.find_clients
+        if search is None:
+            raise NotImplementedError("find_clients is not described")
+        forms = number_forms(number)
+        found: dict[str, PmsClient] = {}
+        for spelling in search.spellings:
+            given = forms | {"phone": fill_text(spelling, {**self._sender.given, **forms})}
+            try:
+                for page in walk_pages(self._sender, search, given):
+                    found |= {each.id: each for each in map(self.read, page.items)}
+            except RecordGone as error:
+                if not search.nobody_when_404:
+                    raise _nowhere(error) from None
+        return [each for each in found.values() if not each.is_deleted and _may_have(each, number)]
+
+    def walk(self, cursor: Cursor | None) -> Iterator[ClientPage]:
+        """Pages of all clients, or of those changed since `cursor`."""
+        place = dict(cursor or {})
+        since = _moment(place.get("since")) or EVER
+        listing = self._listing(is_delta="since" in place)
+        newest = _moment(place.get("newest")) or since
+        began = _moment(place.get("began"))
+        kept = {"since": place["since"]} if "since" in place else {}
+        for page in self._pages(listing, since, place.get("place")):
+            clients = tuple(map(self.read, page.items))
+            newest = max([newest, *(each.updated_at for each in clients if each.updated_at)])
+            began = began or _told_at(page)
+            if page.place is None:
+                is_sorted = isinstance(listing, Changes) and listing.sorted
+                # What changed behind the walk's back, when it had passed, is told again.
+                end = newest if is_sorted else min(newest, began)
+                yield ClientPage(clients, {"since": end.isoformat()})
+            else:
+                here = {"newest": newest.isoformat(), "began": began.isoformat()}
+                yield ClientPage(clients, {**kept, **here, "place": page.place})
+
+    def read(self, item: Any) -> PmsClient:
+        """A client of a list, or of an answer. Raises Temporary for what is none."""
+        record, what = self._described.client, "a client"
+        zone = str(self._sender.given["timezone"])
+        client_id = read_id(record.id, item, what)
+        if is_true(record.is_deleted, item, what):
+            merged = read_text(record.merged_into, item, what)
+            return PmsClient(client_id, "", is_deleted=True, merged_into=merged or None)
+        return PmsClient(
+            client_id,
+            read_text(record.name, item, what).strip(),
+            tuple(_phones(read_several(record.phones, item, what))),
+            tuple(read_texts(record.patients, item, what)),
+            read_moment(record.updated_at, item, zone, what),
+        )
+
+    def _listing(self, *, is_delta: bool) -> Listing:
+        whole, changes = self._described.list_clients, self._described.changed_clients
+        found = (changes or whole) if is_delta else (whole or changes)
+        if found is None:
+            raise NotImplementedError("list_clients is not described")
+        return found
+
+    def _pages(self, listing: Listing, since: datetime, place: str | None) -> Iterator[Page]:
+        given = {}
+        if isinstance(listing, Changes):
+            overlap = timedelta(seconds=listing.overlap_seconds)
+            given = {"since": max(since, EVER + overlap) - overlap}
+        try:
+            yield from walk_pages(self._sender, listing, given, place)
+        except RecordGone as error:
+            raise _nowhere(error) from None
+
+
+def _nowhere(error: RecordGone) -> CredentialsRejected:
+    said = "base_url, or a path of the description, leads to nothing"
+    return CredentialsRejected(said, status=error.status)
+
+
+def _phones(found: Any) -> Iterator[Phone]:
+    for each in found:
+        if isinstance(each, str | int) and each:
+            yield Phone(str(each))
+        elif isinstance(each, dict):
+            number, label = each.get("number"), each.get("label")
+            if number:
+                yield Phone(str(number), str(label or ""))
+        elif each:
+            raise odd("a client's numbers")
+
+
+def _may_have(client: PmsClient, number: str) -> bool:
+    """Whether a client has a number; where none of theirs is told, what the PMS found holds."""
+    region = phonenumbers.region_code_for_number(phonenumbers.parse(number)) or "US"
+    return not client.phones or any(
+        read.e164 == number
+        for phone in client.phones
+        for read in read_numbers(phone.number, region)
+    )
+
+
+def _told_at(page: Page) -> datetime:
+    """When it was told, by the PMS's clock where it says."""
+    try:
+        return parsedate_to_datetime(page.headers.get("Date", "")).astimezone(UTC)
+    except (ValueError, TypeError):
+        return utc_now()
+
+
+def _moment(stamp: str | None) -> datetime | None:
+    return datetime.fromisoformat(stamp) if stamp else None

@@ -1,0 +1,139 @@
+"""Sending the requests of a description: signed in, and with errors told as it says they are."""
+
+from base64 import b64encode
+from collections.abc import Mapping
+from typing import Any
+
+from ...errors import (
+    ConnectorError,
+    CredentialsRejected,
+    OutcomeUnknown,
+    RateLimited,
+    RecordGone,
+    RecordRejected,
+    Temporary,
+)
+from ...http import Answer, Http
+from ..oauth import ClientCredentials
+from .answers import is_true, look
+from .description import Auth, Change, Create, Description, Request
+from .filling import Filled, Variables, fill, fill_text
+
+ERRORS: Mapping[str, type[ConnectorError]] = {
+    "busy": Temporary,
+    "slow_down": RateLimited,
+    "refused": RecordRejected,
+    "gone": RecordGone,
+    "credentials": CredentialsRejected,
+}
+
+
+class Sender:
+    """Speaks to one account of a described PMS; `given` are its settings and secrets by name."""
+
+    def __init__(self, described: Description, given: Variables, http: Http) -> None:
+        self._errors = described.errors
+        self._headers = described.headers
+        self._auth = described.auth
+        self._http = http.waiting_by(described.limits.wait_headers)
+        self._sign_in = _sign_in(described.auth, given, http)
+        self.given = {**given, "timezone": fill_text(described.timezone, given)}
+        self.base = fill_text(described.base_url, given).strip().rstrip("/")
+
+    def send(self, request: Request, given: Variables, url: str | None = None) -> Answer:
+        """One exchange; `url` in place of the address that the request makes.
+
+        Raises the tree of ConnectorError. Only a create leaves its outcome in doubt.
+        """
+        filled = fill(request, {**self.given, **given})
+        try:
+            answer = self._signed_in(filled, url)
+        except ConnectorError as error:
+            if _is_fine(request, error):
+                return Answer(error.status or 0, {}, None)
+            raise self._in_its_terms(request, error) from None
+        if self._errors.when and is_true(self._errors.when, answer.json, "what tells an error"):
+            raise self._told_inside(request, answer)
+        return answer
+
+    def _signed_in(self, filled: Filled, url: str | None) -> Answer:
+        if self._sign_in is None:
+            return self._exchange(filled, url, self._credentials())
+        token = self._sign_in.token()
+        try:
+            return self._exchange(filled, url, {"Authorization": f"Bearer {token}"})
+        except CredentialsRejected as error:
+            if error.status != 401:
+                raise
+        # Nothing was done: the PMS did not look further than at the token.
+        self._sign_in.refused(token)
+        return self._exchange(filled, url, {"Authorization": f"Bearer {self._sign_in.token()}"})
+
+    def _credentials(self) -> dict[str, str]:
+        auth = self._auth
+        match auth.kind:
+            case "bearer":
+                return {"Authorization": f"Bearer {self._own(auth.token)}"}
+            case "basic":
+                pair = f"{self._own(auth.username)}:{self._own(auth.password)}"
+                return {"Authorization": f"Basic {b64encode(pair.encode()).decode()}"}
+            case "header":
+                return {auth.header: self._own(auth.value)}
+            case _:
+                return {}
+
+    def _own(self, source: str) -> str:
+        return fill_text(source, self.given).strip()
+
+    def _exchange(self, filled: Filled, url: str | None, signed: Mapping[str, str]) -> Answer:
+        own = {name: self._own(each) for name, each in self._headers.items()}
+        return self._http.request(
+            filled.method,
+            url or self.base + filled.path,
+            params=None if url else filled.query,
+            headers={**own, **filled.headers, **signed},
+            json=filled.json,
+            data=filled.form,
+        )
+
+    def _in_its_terms(self, request: Request, error: ConnectorError) -> ConnectorError:
+        """An error with what the description says of its status."""
+        meaning = self._errors.statuses.get(str(error.status))
+        if meaning:
+            error = _make(ERRORS[meaning], str(error), error)
+        if isinstance(request, Create):
+            if isinstance(error, RecordGone):
+                # Nothing can be gone that was never written: it is the client that is not there.
+                return RecordRejected(str(error), status=error.status)
+        elif isinstance(error, OutcomeUnknown):
+            return Temporary(str(error), status=error.status)
+        return error
+
+    def _told_inside(self, request: Request, answer: Answer) -> ConnectorError:
+        code = look(self._errors.code, answer.json, "an error's code") if self._errors.code else ""
+        meaning = self._errors.codes.get(str(code), "refused")
+        is_known = str(code) in self._errors.codes
+        # Only codes that the description names are told: any other may quote a client.
+        said = f"the PMS told an error{f' ({code})' if is_known else ''}"
+        error = ERRORS[meaning](said, status=answer.status)
+        return self._in_its_terms(request, error)
+
+
+def _sign_in(auth: Auth, given: Variables, http: Http) -> ClientCredentials | None:
+    if auth.kind != "oauth2":
+        return None
+    parts: list[Any] = [auth.token_url, auth.client_id, auth.client_secret, auth.scope]
+    return ClientCredentials(http, *(fill_text(each, given).strip() for each in parts))
+
+
+def _make(kind: type[ConnectorError], said: str, error: ConnectorError) -> ConnectorError:
+    if issubclass(kind, Temporary):
+        after = error.retry_after if isinstance(error, Temporary) else None
+        return kind(said, status=error.status, retry_after=after)
+    return kind(said, status=error.status)
+
+
+def _is_fine(request: Request, error: ConnectorError) -> bool:
+    """Whether what was answered is no JSON, but need not be."""
+    is_ignored = isinstance(request, Change) and request.ignore_answer
+    return is_ignored and error.status is not None and 200 <= error.status < 300
