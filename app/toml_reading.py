@@ -227,6 +227,8 @@ def _sortable(place: Place) -> list[tuple[bool, str | int]]:
 def _take_out(said: Any, place: Place) -> None:
     if place and place[-1] == "[key]":
         place = place[:-1]
+    if not place:
+        return
     *way, last = place
     for each in way:
         try:

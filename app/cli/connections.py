@@ -1,9 +1,6 @@
 """`ringnote connect`, `disconnect` and `connection`: a clinic's account at its PMS."""
 
-import sys
-from collections.abc import Iterable
 from datetime import UTC, date, datetime, time
-from pathlib import Path
 from shlex import quote
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -27,6 +24,7 @@ from ..errors import ConnectorError, InputError
 from ..models import Clinic, Connection, ConnectionState, OutboxRow, Pace, WhenInDoubt
 from ..runtime import Runtime
 from .context import get_clinic, pass_runtime
+from .given import read_given, secret_option, set_option
 from .output import emit, json_option, print_fields, say
 
 PAUSED_BY_HAND = "paused by a person"
@@ -35,8 +33,8 @@ PAUSED_BY_HAND = "paused by a person"
 @click.command()
 @click.argument("clinic", metavar="CLINIC")
 @click.argument("connector", metavar="CONNECTOR")
-@click.option("--set", "settings", multiple=True, metavar="K=V", help="A setting; repeat it.")
-@click.option("--secret", "secrets", multiple=True, metavar="K=V", help="A secret; repeat it.")
+@set_option
+@secret_option
 @click.option("--watch-only", is_flag=True, help="Compute everything, write nothing.")
 @click.option("--since", metavar="DATE", help="Leave alone what happened before that day.")
 @click.option(
@@ -68,8 +66,7 @@ def connect(
     \b
     ringnote connect "Oak Street Vets" sandbox --set base_url=http://127.0.0.1:8001 --secret token=-
     """
-    shown = _read_values(settings, "--set", is_secret=False)
-    hidden = _read_values(secrets, "--secret", is_secret=True)
+    shown, hidden = read_given(connector, settings, secrets)
     with runtime.db.transaction() as session:
         found = get_clinic(session, clinic)
         connection = open_connection(
@@ -215,7 +212,7 @@ def _value(session: Session, found: Clinic, connection: Connection) -> dict[str,
 
 def _show(value: dict[str, Any]) -> None:
     shown = value | {
-        "settings": ", ".join(f"{name}={each}" for name, each in value["settings"].items()),
+        "settings": ", ".join(f"{name}={_short(each)}" for name, each in value["settings"].items()),
         "secrets": ", ".join(value["secrets"]),
         "watch_only": "yes, nothing is written" if value["watch_only"] else None,
         "owed": f"{value['owed']} to write",
@@ -223,36 +220,9 @@ def _show(value: dict[str, Any]) -> None:
     print_fields(shown)
 
 
-def _read_values(given: Iterable[str], option: str, *, is_secret: bool) -> dict[str, str]:
-    values: dict[str, str] = {}
-    for pair in given:
-        name, separator, value = pair.partition("=")
-        name = name.strip()
-        if not separator or not name:
-            # What was given may be the secret itself, so it is not repeated.
-            raise click.BadParameter("write it as name=value", param_hint=option)
-        if name in values:
-            raise click.BadParameter(f"{name} is given twice", param_hint=option)
-        values[name] = _read_value(name, value, option, is_secret=is_secret)
-    return values
-
-
-def _read_value(name: str, value: str, option: str, *, is_secret: bool) -> str:
-    if value == "-":
-        if sys.stdin.isatty():
-            return str(click.prompt(name, hide_input=is_secret, err=True))
-        return sys.stdin.read().strip()
-    if value.startswith("@@"):
-        return value[1:]
-    if value.startswith("@"):
-        try:
-            return Path(value[1:]).expanduser().read_text().strip()
-        except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or "it is not text"
-            raise click.BadParameter(
-                f"the file of {name} cannot be read: {reason}", param_hint=option
-            ) from None
-    return value
+def _short(setting: str) -> str:
+    count = setting.count("\n") + 1
+    return setting if count == 1 else f"({count} lines)"
 
 
 def _read_since(text: str | None, found: Clinic) -> datetime | None:

@@ -31,11 +31,11 @@ def connector_for(connection: Connection, runtime: Runtime) -> Connector:
     return connector
 
 
-def validate_connection(
+def make_connector(
     http: Http, connector_name: str, settings: Mapping[str, str], secrets: Mapping[str, str]
 ) -> Connector:
-    """The connector that these make. Raises InputError or ConfigError, with every fault, if none
-    can be made of them. Touches no network.
+    """A connector of what a person gave. Raises InputError or ConfigError, with every fault, unless
+    one can be made of it. Touches no network.
     """
     kind = CONNECTORS.get(connector_name)
     if kind is None:
@@ -55,15 +55,16 @@ def validate_connection(
         for each in kind.settings
         if each.is_required and not given.get(each.name, each.default).strip()
     ]
+    made = None
     try:
-        connector = kind(_with_defaults(kind, settings), dict(secrets), http)
+        made = kind(_with_defaults(kind, settings), dict(secrets), http.knowing(secrets))
     except ConfigError as error:
         # A constructor speaks of what is missing or in the wrong place too; once is enough.
         told = {each.split()[0] for each in faults}
         faults += [each for each in error.faults if each.split()[0] not in told]
-    if faults:
+    if made is None or faults:
         raise ConfigError(*faults)
-    return connector
+    return made
 
 
 def _faults_of_names(

@@ -31,7 +31,7 @@ from ..models import (
 )
 from ..runtime import Runtime
 from ..signals import announce, connection_paused
-from .account_settings import is_same_account, validate_connection
+from .account_settings import is_same_account, make_connector
 from .meter import declare
 from .outbox import enqueue_all_due
 
@@ -61,7 +61,7 @@ def open_connection(
     how far it was synced. Raises InputError for an unknown connector, ConfigError naming every
     setting that is unknown, missing or wrong. Does not commit.
     """
-    connector = validate_connection(runtime.http, connector_name, settings, secrets)
+    connector = make_connector(runtime.http, connector_name, settings, secrets)
     connection = Connection(
         clinic_id=clinic_id,
         connector=connector_name,

@@ -122,10 +122,13 @@ class Listing(Request):
 
 
 class Search(Listing):
-    """Whom a number belongs to. Found clients that do not have the number are left out."""
+    """Whom a number belongs to."""
 
     spellings: list[Template] = Field(default=["{{ number }}"], min_length=1, max_length=10)
     """Asked for one after another, each as {{ phone }}, where a PMS compares spellings."""
+    exact: bool = False
+    """Whether whom it finds has the number for sure. Else those are left out whose numbers, as far
+    as they are told, are others: many a PMS finds parts of numbers."""
     nobody_when_404: bool = False
     """Whether 404 says that nobody has the number."""
 

@@ -1,0 +1,194 @@
+"""`ringnote connector`: files that describe a PMS, looked through and tried out against it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import click
+
+from ..connectors.base import Capabilities, Setting
+from ..connectors.rest.connector import FILE, RestConnector
+from ..connectors.rest.examples import examples
+from ..connectors.rest.reading import read_description
+from ..connectors.rest.trial import Step, try_out
+from ..delivery.account_settings import make_connector
+from ..errors import InputError
+from ..exchanges import Exchange, trim
+from ..numbers import read_number
+from ..runtime import Runtime
+from .context import find_runtime
+from .given import read_given, secret_option, set_option
+from .output import emit, json_option, print_table, printable
+from .policy import read_file
+
+SHOWN_CHARACTERS = 600
+"""Of a body."""
+ABLE = {
+    "search_by_phone": ("finds an unknown number at once", "knows new clients after a sync"),
+    "delta_sync": ("syncs what changed", "syncs all clients each time"),
+    "update_note": ("changes notes", "adds a note in place of changing one"),
+    "read_notes": ("keeps what people add to notes", "does not see what people add to notes"),
+    "delete_note": ("removes notes", "marks a note as withdrawn in place of removing it"),
+    "tasks": ("writes tasks", "writes a note marked to call back in place of a task"),
+    "read_tasks": ("sees tasks that people complete", "does not see tasks that people complete"),
+    "reopen_task": ("reopens tasks", "writes a new task in place of reopening one"),
+    "create_client": ("adds clients", "adds no clients"),
+}
+"""What a PMS can do, and what becomes of it where it cannot."""
+
+
+@click.group()
+def connector() -> None:
+    """Files that describe a PMS, so that the connector rest can speak to it.
+
+    \b
+    ringnote connector example > my-pms.toml
+    ringnote connector check my-pms.toml
+    ringnote connector check my-pms.toml --live --set base_url=https://… --secret token=-
+    ringnote connect "Oak Street Vets" rest --set file=@my-pms.toml --secret token=-
+    """
+
+
+@connector.command()
+@click.argument("name", default="sandbox")
+def example(name: str) -> None:
+    """Print a description that is shipped, to use or to begin with: the sandbox's, or another."""
+    there = examples()
+    if name not in there:
+        raise InputError(f"No example is called {name!r}; there are: {', '.join(there)}.")
+    click.echo(there[name], nl=False)
+
+
+@connector.command()
+@click.argument("file", type=click.File("rb"))
+@click.option("--live", is_flag=True, help="Try it out against the PMS, writing nothing.")
+@click.option("--write", "client", metavar="CLIENT", help="Write on this client, and clean up.")
+@click.option("--number", help="Search for this number; else for one of a listed client.")
+@click.option("--region", default="US", show_default=True, help="Where numbers are read as in.")
+@set_option
+@secret_option
+@json_option
+@click.pass_context
+def check(
+    context: click.Context,
+    file: Any,
+    live: bool,
+    client: str | None,
+    number: str | None,
+    region: str,
+    settings: tuple[str, ...],
+    secrets: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Look for faults in a description ("-" is stdin), naming all of them with their lines.
+
+    With --live, go through it against the PMS step by step, and show each request, without secrets,
+    and each answer: these hold what is known of clients. With --write too, write a note and a task
+    on the client that is named, change them and remove them.
+
+    Ends with exit code 1 if there is any fault.
+    """
+    text = read_file(file)
+    described, faults = read_description(text)
+    told: dict[str, Any] = {
+        "ok": not faults,
+        "faults": [{"line": each.line, "fault": str(each)} for each in faults],
+    }
+    if described and not faults:
+        kind = RestConnector.described_by({FILE.name: text})
+        told |= {"title": described.title, "able": _able(kind.capabilities)}
+        told["asks_for"] = [_asked(each) for each in kind.settings if each is not FILE]
+        told["steps"] = []
+    if not as_json:
+        _show(told)
+    if not faults and (live or client):
+        steps = _try(find_runtime(context), text, settings, secrets, number, region, client)
+        for place, step in enumerate(steps, start=1):
+            told["steps"].append(_told(step))
+            told["ok"] = told["ok"] and step.is_fine is not False
+            if not as_json:
+                _show_step(place, step)
+    emit(told, as_json, lambda: None)
+    if not told["ok"]:
+        context.exit(1)
+
+
+def _try(
+    runtime: Runtime,
+    text: str,
+    settings: Sequence[str],
+    secrets: Sequence[str],
+    number: str | None,
+    region: str,
+    client: str | None,
+) -> Iterator[Step]:
+    shown, hidden = read_given("rest", [*settings, f"{FILE.name}={text}"], secrets)
+    sought = read_number(number, region).e164 if number else None
+    if number and not sought:
+        raise InputError(f"{number!r} is no telephone number in {region}; write it as +1…")
+    made = make_connector(runtime.http, "rest", shown, hidden)
+    return try_out(made, region, sought, client, runtime.clock())
+
+
+def _able(able: Capabilities) -> dict[str, bool]:
+    return {name: bool(getattr(able, name)) for name in ABLE} | {
+        "never_twice": able.find_by_reference or able.idempotency_key
+    }
+
+
+def _asked(each: Setting) -> dict[str, Any]:
+    return {
+        "name": each.name,
+        "help": each.help,
+        "secret": each.is_secret,
+        "required": each.is_required,
+        "default": each.default,
+    }
+
+
+def _told(step: Step) -> dict[str, Any]:
+    return {
+        "step": step.name,
+        "ok": step.is_fine,
+        "said": step.said,
+        "exchanges": list(step.exchanges),
+    }
+
+
+def _show(told: Mapping[str, Any]) -> None:
+    for each in told["faults"]:
+        click.echo(f"Fault: {printable(each['fault'])}")
+    if told["faults"]:
+        return
+    click.echo(f"There is no fault in it. What Ringnote does with {printable(told['title'])}:")
+    for name, (does, instead) in ABLE.items():
+        click.echo(f"  {does if told['able'][name] else instead}")
+    if not told["able"]["never_twice"]:
+        click.echo("  asks a person where no answer came, since it cannot look up what it wrote")
+    if told["asks_for"]:
+        click.echo("It asks for:")
+        rows = [
+            (each["name"], "secret" if each["secret"] else "", each["default"], each["help"])
+            for each in told["asks_for"]
+        ]
+        print_table(("name", "", "default", "what"), rows)
+
+
+def _show_step(place: int, step: Step) -> None:
+    mark = {True: "fine", False: "WRONG", None: "-"}[step.is_fine]
+    click.echo(f"\n{place}. {step.name}")
+    for each in step.exchanges:
+        _show_exchange(each)
+    click.echo(f"   {mark}: {printable(step.said)}")
+
+
+def _show_exchange(each: Exchange) -> None:
+    click.echo(printable(f"   {each['method']} {each['url']}"))
+    _show_body(each["body"])
+    answered = each["status"] or each["error"]
+    click.echo(printable(f"   -> {answered} ({each['duration_ms']} ms)"))
+    _show_body(each["answer"])
+
+
+def _show_body(body: str | None) -> None:
+    for line in trim(body, SHOWN_CHARACTERS).splitlines() if body else ():
+        click.echo(f"      {printable(line)}")
