@@ -110,6 +110,9 @@ class ConnectorContract:
     unknown_client = "C999999"
     """An id of the right shape that no client has."""
 
+    assignee = "Front desk"
+    """Whom a task can be for."""
+
     def __init_subclass__(cls) -> None:
         able = cls.connector_class.capabilities
         for name in dir(cls):
@@ -321,13 +324,15 @@ class ConnectorContract:
         pms_id = connector.create_task(task, "key-1").pms_id
         before = connector.get_task(pms_id).is_done
 
-        connector.update_task(pms_id, replace(task, body="two missed calls", assignee="Front desk"))
+        connector.update_task(
+            pms_id, replace(task, body="two missed calls", assignee=self.assignee)
+        )
         connector.complete_task(pms_id)
         connector.complete_task(pms_id)
 
         assert (before, connector.get_task(pms_id).is_done) == (False, True)
         assert pms.kept(Kind.TASK, task.client_id) == [
-            Kept(pms_id, task.title, "two missed calls", True, "Front desk")
+            Kept(pms_id, task.title, "two missed calls", True, self.assignee)
         ]
 
     @needs("tasks", "read_tasks")

@@ -13,7 +13,7 @@ from ...numbers import read_numbers
 from ..base import ClientPage, Phone, PmsClient
 from .answers import is_true, odd, read_id, read_moment, read_several, read_text, read_texts
 from .description import Changes, Description, Listing
-from .filling import fill_text, number_forms
+from .filling import Variables, fill_text, number_forms
 from .paging import Page, walk_pages
 from .sending import Sender
 
@@ -37,12 +37,8 @@ class Clients:
         found: dict[str, PmsClient] = {}
         for spelling in search.spellings:
             given = forms | {"phone": fill_text(spelling, {**self._sender.given, **forms})}
-            try:
-                for page in walk_pages(self._sender, search, given):
-                    found |= {each.id: each for each in map(self.read, page.items)}
-            except RecordGone as error:
-                if not search.nobody_when_404:
-                    raise _nowhere(error) from None
+            for page in self._pages(search, given):
+                found |= {each.id: each for each in map(self.read, page.items)}
         return [each for each in found.values() if not each.is_deleted and _may_have(each, number)]
 
     def walk(self, cursor: Cursor | None) -> Iterator[ClientPage]:
@@ -53,7 +49,7 @@ class Clients:
         newest = _moment(place.get("newest")) or since
         began = _moment(place.get("began"))
         kept = {"since": place["since"]} if "since" in place else {}
-        for page in self._pages(listing, since, place.get("place")):
+        for page in self._pages(listing, _since(listing, since), place.get("place")):
             clients = tuple(map(self.read, page.items))
             newest = max([newest, *(each.updated_at for each in clients if each.updated_at)])
             began = began or _told_at(page)
@@ -89,20 +85,21 @@ class Clients:
             raise NotImplementedError("list_clients is not described")
         return found
 
-    def _pages(self, listing: Listing, since: datetime, place: str | None) -> Iterator[Page]:
-        given = {}
-        if isinstance(listing, Changes):
-            overlap = timedelta(seconds=listing.overlap_seconds)
-            given = {"since": max(since, EVER + overlap) - overlap}
+    def _pages(
+        self, listing: Listing, given: Variables, place: str | None = None
+    ) -> Iterator[Page]:
         try:
             yield from walk_pages(self._sender, listing, given, place)
         except RecordGone as error:
-            raise _nowhere(error) from None
+            said = "base_url, or a path of the description, leads to nothing"
+            raise CredentialsRejected(said, status=error.status) from None
 
 
-def _nowhere(error: RecordGone) -> CredentialsRejected:
-    said = "base_url, or a path of the description, leads to nothing"
-    return CredentialsRejected(said, status=error.status)
+def _since(listing: Listing, since: datetime) -> Variables:
+    if not isinstance(listing, Changes):
+        return {}
+    overlap = timedelta(seconds=listing.overlap_seconds)
+    return {"since": max(since, EVER + overlap) - overlap}
 
 
 def _phones(found: Any) -> Iterator[Phone]:

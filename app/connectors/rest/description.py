@@ -119,6 +119,8 @@ class Listing(Request):
     """Where in an answer the list is."""
     paging: Paging | None = None
     """Left out, the first answer is the whole list."""
+    empty_when_404: bool = False
+    """Whether 404 says that the list is empty."""
 
 
 class Search(Listing):
@@ -129,8 +131,6 @@ class Search(Listing):
     exact: bool = False
     """Whether whom it finds has the number for sure. Else those are left out whose numbers, as far
     as they are told, are others: many a PMS finds parts of numbers."""
-    nobody_when_404: bool = False
-    """Whether 404 says that nobody has the number."""
 
 
 class Changes(Listing):

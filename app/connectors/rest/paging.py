@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from ...errors import CredentialsRejected, Temporary
+from ...errors import CredentialsRejected, RecordGone, Temporary
 from ...http import Answer
 from .answers import odd, read_list, read_text
 from .description import Listing, Paging
@@ -51,7 +51,12 @@ def _read(sender: Sender, listing: Listing, given: Variables, at: str) -> Page:
     paging = listing.paging
     by_address = at and paging is not None and paging.kind in BY_ADDRESS
     url = _origin(sender.base) + at if by_address else None
-    answer = sender.send(listing, {**given, **_variables(paging, at)}, url)
+    try:
+        answer = sender.send(listing, {**given, **_variables(paging, at)}, url)
+    except RecordGone:
+        if not listing.empty_when_404:
+            raise
+        return Page([], None, {})
     items = read_list(listing.items, answer.json, "its list")
     place = _next(paging, at, items, answer, url or sender.base) if paging else None
     return Page(items, place, answer.headers)
