@@ -173,6 +173,10 @@ def _message(error: Mapping[str, Any], place: Place, kind: type[BaseModel]) -> s
             return f"must be at least {limits['ge']}, not {given}"
         case "less_than_equal":
             return f"must be at most {limits['le']}, not {given}"
+        case "string_too_short":
+            return "must not be empty" if not given else f"is shorter than {limits['min_length']}"
+        case "string_too_long":
+            return f"is longer than {limits['max_length']} characters"
         case "list_type":
             return f'must be a list, such as ["…"], not {_shown(given)}'
         case "string_type":

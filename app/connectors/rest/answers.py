@@ -101,3 +101,12 @@ def read_moment(path: str, told: Any, zone: str, what: str) -> datetime | None:
         return moment.astimezone(UTC)
     except (ValueError, OverflowError, OSError):
         raise odd(what) from None
+
+
+def is_timezone(name: str) -> bool:
+    """Whether there is a time zone of this name, such as America/New_York."""
+    try:
+        ZoneInfo(name)
+    except (ValueError, KeyError, OSError):
+        return False
+    return True

@@ -5,7 +5,6 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jmespath.exceptions import JMESPathError
@@ -13,7 +12,7 @@ from jmespath.exceptions import JMESPathError
 from ...errors import RecordRejected
 from ...templating import find_template_faults
 from ...toml_reading import Place, suggest
-from .answers import compile_path
+from .answers import compile_path, is_timezone
 from .description import Auth, Description, Find, Listing, Request
 from .filling import NUMBER, VARIABLES, fill_body, fill_text, in_bodies, in_paths, in_texts
 from .summary import names_in, names_of, requests_of, templates_of
@@ -105,11 +104,8 @@ def _of_auth(auth: Auth, asked: Collection[str], secrets: Collection[str]) -> It
 
 def _of_timezone(described: Description, asked: Collection[str]) -> Iterator[Told]:
     yield from _of_text(("timezone",), described.timezone, asked)
-    if "{" not in described.timezone:
-        try:
-            ZoneInfo(described.timezone)
-        except (ValueError, OSError):
-            yield Told(("timezone",), f'"{described.timezone}" is no time zone')
+    if "{" not in described.timezone and not is_timezone(described.timezone):
+        yield Told(("timezone",), f'"{described.timezone}" is no time zone')
 
 
 def _of_request(place: Place, request: Request, known: Collection[str]) -> Iterator[Told]:

@@ -39,7 +39,11 @@ class Clients:
             given = forms | {"phone": fill_text(spelling, {**self._sender.given, **forms})}
             for page in self._pages(search, given):
                 found |= {each.id: each for each in map(self.read, page.items)}
-        return [each for each in found.values() if not each.is_deleted and _may_have(each, number)]
+        return [
+            each
+            for each in found.values()
+            if not each.is_deleted and (search.exact or _may_have(each, number))
+        ]
 
     def walk(self, cursor: Cursor | None) -> Iterator[ClientPage]:
         """Pages of all clients, or of those changed since `cursor`."""

@@ -27,7 +27,7 @@ from ..base import (
     TaskStatus,
     Written,
 )
-from .answers import is_true, odd, read_id, read_moment, read_text
+from .answers import is_timezone, is_true, odd, read_id, read_moment, read_text
 from .clients import Clients
 from .description import Create, Description, Find, Request
 from .filling import fill_text, number_forms
@@ -74,8 +74,8 @@ class RestConnector(Connector):
         self._described = self.description
         given = _given(self._described, {**settings, **secrets})
         self._sender = Sender(self._described, given, http)
-        if not re.fullmatch(r"https?://[^@?#\s]+", self._sender.base):
-            raise ConfigError(f"{FILE.name}: base_url comes to no web address with these settings")
+        if faults := list(_faults(self._sender)):
+            raise ConfigError(*faults)
         self._clients = Clients(self._described, self._sender)
 
     def check(self) -> CheckResult:
@@ -103,11 +103,11 @@ class RestConnector(Connector):
 
     def create_client(self, name: str, number: str, key: str) -> PmsClient:
         create = self._one(self._described.create_client, "create_client")
-        given = {"name": name, "key": key, **number_forms(number)}
+        given = {"name": name, "idempotency_key": key, **number_forms(number)}
         return PmsClient(self._create(create, given).pms_id, name, (Phone(number),))
 
     def create_note(self, note: Note, key: str) -> Written:
-        return self._create(self._described.create_note, _note(note) | {"key": key})
+        return self._create(self._described.create_note, _note(note) | {"idempotency_key": key})
 
     def update_note(self, pms_id: str, note: Note) -> None:
         self._do("update_note", _note(note) | {"id": pms_id})
@@ -127,7 +127,7 @@ class RestConnector(Connector):
 
     def create_task(self, task: Task, key: str) -> Written:
         create = self._one(self._described.create_task, "create_task")
-        return self._create(create, _task(task) | {"is_done": task.is_done, "key": key})
+        return self._create(create, _task(task) | {"is_done": task.is_done, "idempotency_key": key})
 
     def get_task(self, pms_id: str) -> TaskStatus:
         request = self._one(self._described.get_task, "get_task")
@@ -213,12 +213,20 @@ def _described(text: str) -> type[RestConnector]:
         raise ConfigError(*(f"{FILE.name}: {each}" for each in faults))
     own = {
         "__doc__": RestConnector.__doc__,
+        "__module__": __name__,
         "title": found.title,
         "settings": (FILE, *settings_of(found)),
         "capabilities": capabilities_of(found),
         "description": found,
     }
     return type("DescribedConnector", (RestConnector,), own)
+
+
+def _faults(sender: Sender) -> Iterator[str]:
+    if not re.fullmatch(r"https?://[^@?#\s]+", sender.base):
+        yield f"{FILE.name}: base_url comes to no web address with these settings"
+    if not is_timezone(str(sender.given["timezone"])):
+        yield f"{FILE.name}: timezone comes to no time zone with these settings"
 
 
 def _given(described: Description, values: Mapping[str, str]) -> dict[str, str]:

@@ -149,7 +149,7 @@ class Create(Request):
     id: str = "id"
     """Where in the answer the new record's id is; '' for the last part of its `Location` header."""
     repeat_status: int | None = Field(default=None, ge=200, le=299)
-    """The status by which the PMS tells that {{ key }} was used before."""
+    """The status by which the PMS tells that {{ idempotency_key }} was used before."""
 
 
 class Change(Request):

@@ -34,7 +34,7 @@ def capabilities_of(described: Description) -> Capabilities:
         read_tasks=bool(described.get_task),
         delete_task=bool(described.delete_task),
         reopen_task=bool(described.reopen_task),
-        idempotency_key=all("key" in names_of(each) for each in creates),
+        idempotency_key=all("idempotency_key" in names_of(each) for each in creates),
         find_by_reference=bool(finds),
         create_client=bool(described.create_client),
         reference_lag_seconds=float(described.limits.reference_lag_seconds),

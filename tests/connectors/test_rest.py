@@ -1,0 +1,491 @@
+"""What a description may say, each of it against a server that answers as told."""
+
+import base64
+import json
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+
+import pytest
+from werkzeug import Request, Response
+
+from ringnote.connectors import CONNECTORS, find_connector
+from ringnote.connectors.base import Kind, Note, Task, Written
+from ringnote.connectors.rest.connector import RestConnector
+from ringnote.connectors.rest.reading import read_description
+from ringnote.errors import (
+    ConfigError,
+    CredentialsRejected,
+    OutcomeUnknown,
+    RateLimited,
+    RecordGone,
+    RecordRejected,
+    Temporary,
+)
+from ringnote.exchanges import recording
+from ringnote.http import Http
+
+WHEN = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
+NOTE = Note("C 1/2", 'Missed "call"', "said: \\ {{ title }}\nRingnote rn-1", WHEN, "rn-1")
+SMALL = """
+title = "Small PMS"
+base_url = "{{ base_url }}"
+settings.base_url = "Where it is"
+secrets.key = "Its key"
+auth = { kind = "bearer", token = "{{ key }}" }
+client = { id = "id", name = "name", phones = "phones", updated_at = "changed" }
+list_clients = { path = "/clients" }
+create_note = { path = "/notes", body = '{"client": {{ client }}, "text": {{ body }}}' }
+"""
+FULL = {
+    "find_clients": '{ path = "/clients", query = { q = "{{ phone }}" } }',
+    "changed_clients": '{ path = "/clients", query = { since = "{{ since }}" } }',
+    "update_note": """{ path = "/notes/{{ id }}", body = '{"text": {{ body }}}' }""",
+    "delete_note": '{ path = "/notes/{{ id }}" }',
+    "find_note": '{ path = "/notes", query = { client = "{{ client }}" }, text = "text" }',
+}
+
+
+@pytest.fixture
+def http():
+    http = Http(allow_private=True)
+    yield http
+    http.close()
+
+
+@pytest.fixture
+def connect(httpserver, http):
+    def make(*lines, settings=None, secrets=None):
+        """A connector of the small description, in which these lines stand for their like."""
+        text = describe(*lines)
+        shown = {"file": text, "base_url": httpserver.url_for("").rstrip("/"), **(settings or {})}
+        hidden = {"key": "key-of-4711"} if secrets is None else secrets
+        return RestConnector.described_by(shown)(shown, hidden, http.knowing(hidden))
+
+    return make
+
+
+def describe(*lines):
+    own = {line.split(" =")[0] for line in lines}
+    kept = [each for each in SMALL.strip().splitlines() if each.split(" =")[0] not in own]
+    # A table may stand behind what is written in one line only.
+    return "\n".join([*kept, *sorted(lines, key=lambda each: each.startswith("["))])
+
+
+def full(name):
+    return f"{name} = {FULL[name]}"
+
+
+def faults(*lines):
+    return [str(each) for each in read_description(describe(*lines))[1]]
+
+
+def pages_of(connector):
+    return [[each.id for each in page.clients] for page in connector.iter_clients(None)]
+
+
+def test_it_is_registered_by_its_name():
+    assert CONNECTORS["rest"] is RestConnector
+    assert find_connector("rest", {"file": "nonsense"}) is None
+
+
+def test_the_smallest_description_can_do_what_every_pms_must(connect):
+    able = connect().capabilities
+
+    assert not any(
+        getattr(able, name) for name in able.__slots__ if name.startswith("max") is False
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (
+            "clinet = { id = 'id' }",
+            "line 9, clinet: there is no such setting; did you mean client?",
+        ),
+        ("base_url = ''", "line 8, base_url: must not be empty"),
+        ("base_url = '{{ base_ulr }}'", 'there is no variable "base_ulr"; did you mean base_url?'),
+        ("timezone = 'Mars/Olympus'", '"Mars/Olympus" is no time zone'),
+        ("secrets.id = 'x'", 'secrets.id: "id" has a meaning of its own; call it otherwise'),
+        ("settings.spare = 'x'", "settings.spare: is asked for, but {{ spare }} stands nowhere"),
+        ("secrets.'a b' = 'x'", '"a b" is no name'),
+        ("auth = { kind = 'bearer' }", "auth: bearer needs token"),
+        ("auth = { kind = 'bearer', token = 'abc123' }", "must be put together from [secrets]"),
+        ("auth = { kind = 'none', token = '{{ key }}' }", "auth.token: is no key of none"),
+        ("auth = { kind = 'magic' }", "is none of: bearer, basic, header, oauth2, none"),
+        ("list_clients = { path = 'clients' }", "list_clients.path: must begin with /"),
+        ("list_clients = { path = '/c', items = 'a[' }", "list_clients.items: a[ is no JMESPath"),
+        (
+            "list_clients = { path = '/c', paging = { kind = 'page' } }",
+            "list_clients.paging: is by page, but {{ page }} stands nowhere in the request",
+        ),
+        (
+            "list_clients = { path = '/c', paging = { kind = 'next_url' } }",
+            "list_clients.paging: next_url needs next",
+        ),
+        ("create_note = { path = '/n', body = '\"{{ body }}\"' }", "comes to no JSON"),
+        ("create_note = { path = '/n', body = '{{ body.x }}' }", "reaches for an attribute"),
+        ("create_note = { path = '/n', body = '{{ f() }}' }", "calls something"),
+        ("create_note = { method = 'PUT', path = '/n' }", "create_note.method"),
+        ("find_note = { path = '/n' }", "find_note: neither asks for {{ reference }} nor"),
+        ("get_task = { path = '/t', is_done = 'x' }", "get_task: is of no use without create_task"),
+        ("create_task = { path = '/t' }", "create_task: needs complete_task beside it"),
+        ("create_client = { path = '/c' }", "create_client: gives the new client no {{ number }}"),
+        ("errors.statuses.200 = 'busy'", '"200" is no status of an error'),
+    ],
+)
+def test_what_is_wrong_is_named(line, said):
+    found = faults(line)
+
+    assert any(said in each for each in found), found
+
+
+def test_faults_within_a_text_of_several_lines_are_named_at_their_own():
+    body = "[create_note]\npath = '/n'\nbody = '''\n{\n  \"a\": {{ bdoy }}\n}'''"
+    text = SMALL.replace("create_note = ", "#") + body
+
+    [found] = read_description(text)[1]
+
+    assert "bdoy" in text.splitlines()[found.line - 1]
+    assert 'create_note.body: there is no variable "bdoy"; did you mean body?' in str(found)
+
+
+def test_changes_are_told_from_one_another_by_a_time():
+    found = faults(full("changed_clients"), "client = { id = 'i', name = 'n', phones = 'p' }")
+
+    assert [each.split(": ")[1] for each in found] == ["changed_clients needs updated_at here"]
+
+
+def test_a_list_is_needed():
+    text = SMALL.replace("list_clients", "find_clients")
+
+    found = [str(each) for each in read_description(text)[1]]
+
+    assert "list_clients or changed_clients is needed, to know the PMS's clients by" in found
+
+
+def test_a_value_cannot_leave_the_place_it_stands_in(connect, httpserver):
+    """Neither a text its JSON, nor an id its part of the path."""
+    httpserver.expect_request("/notes").respond_with_json({"id": 7}, status=201)
+    connector = connect(full("update_note"))
+
+    assert connector.create_note(NOTE, "key") == Written("7")
+    httpserver.expect_request("/notes/a/../b?c").respond_with_json({})
+    connector.update_note("a/../b?c", NOTE)
+
+    [(created, _), (updated, _)] = httpserver.log
+    assert created.get_json() == {"client": NOTE.client_id, "text": NOTE.body}
+    assert updated.environ["RAW_URI"] == "/notes/a%2F..%2Fb%3Fc"
+
+
+def test_times_and_numbers_are_written_as_the_description_has_them(connect, httpserver):
+    httpserver.expect_request("/tasks").respond_with_json({"id": "T1"})
+    connector = connect(
+        "timezone = '{{ zone }}'",
+        "settings.zone = 'Its zone'",
+        """create_task = { path = "/tasks", body = '{"at": {{ due_at|date("%d.%m. %H:%M") }}, """
+        """"iso": {{ due_at }}, "s": {{ due_at|epoch }}, "n": {{ client|int }}, """
+        """"done": {{ is_done }}, "who": {{ assignee or none }}, "html": {{ body|html }}}' }""",
+        "update_task = { path = '/tasks/{{ id }}' }",
+        "complete_task = { path = '/tasks/{{ id }}' }",
+        settings={"zone": "America/New_York"},
+    )
+
+    connector.create_task(Task("17", "…", "a<b\nc", WHEN, "rn-2"), "key")
+
+    [(request, _)] = httpserver.log
+    assert request.get_json() == {
+        "at": "02.03. 09:30",
+        "iso": "2026-03-02T14:30:00Z",
+        "s": 1772461800,
+        "n": 17,
+        "done": False,
+        "who": None,
+        "html": "a&lt;b<br>c",
+    }
+
+
+@pytest.mark.parametrize(
+    ("auth", "sent"),
+    [
+        ("{ kind = 'bearer', token = '{{ key }}' }", {"Authorization": "Bearer key-of-4711"}),
+        (
+            "{ kind = 'header', header = 'X-Key', value = 'k {{ key }}' }",
+            {"X-Key": "k key-of-4711"},
+        ),
+        (
+            "{ kind = 'basic', username = 'me', password = '{{ key }}' }",
+            {"Authorization": "Basic " + base64.b64encode(b"me:key-of-4711").decode()},
+        ),
+    ],
+)
+def test_it_signs_in_and_no_secret_is_kept_with_an_exchange(connect, httpserver, auth, sent):
+    httpserver.expect_request("/clients", headers=sent).respond_with_json([])
+
+    with recording() as exchanges:
+        connect(f"auth = {auth}").check()
+
+    assert len(exchanges) == 1
+    assert "4711" not in json.dumps(exchanges)
+    assert next(iter(sent.values())) not in json.dumps(exchanges)
+
+
+def test_a_token_that_is_refused_is_renewed_once(connect, httpserver):
+    tokens = iter(["old", "new"])
+    httpserver.expect_request("/token").respond_with_handler(
+        lambda request: Response(json.dumps({"access_token": next(tokens), "expires_in": 3600}))
+    )
+    httpserver.expect_request(
+        "/clients", headers={"Authorization": "Bearer old"}
+    ).respond_with_json({}, status=401)
+    httpserver.expect_request(
+        "/clients", headers={"Authorization": "Bearer new"}
+    ).respond_with_json([])
+
+    connect(
+        "auth = { kind = 'oauth2', token_url = '{{ base_url }}/token', client_id = 'me',"
+        " client_secret = '{{ key }}' }"
+    ).check()
+
+    assert [request.path for request, _ in httpserver.log] == [
+        "/token",
+        "/clients",
+        "/token",
+        "/clients",
+    ]
+
+
+ALL = [{"id": number, "name": f"Client {number}", "phones": []} for number in range(1, 6)]
+
+
+def by_page(request: Request) -> Response:
+    start = (int(request.args["p"]) - 1) * 2
+    return Response(json.dumps(ALL[start : start + 2]))
+
+
+def by_offset(request: Request) -> Response:
+    start = int(request.args["from"])
+    return Response(json.dumps({"data": {"rows": ALL[start : start + 2]}}))
+
+
+def by_cursor(request: Request) -> Response:
+    start = int(request.args.get("after", 0))
+    more = {"after": str(start + 2)} if start + 2 < len(ALL) else None
+    return Response(json.dumps({"items": ALL[start : start + 2], "next": more}))
+
+
+def by_body(request: Request) -> Response:
+    start = int(request.get_json()["after"] or 0)
+    more = start + 2 if start + 2 < len(ALL) else None
+    return Response(json.dumps({"items": ALL[start : start + 2], "next": more}))
+
+
+def by_next_url(request: Request) -> Response:
+    start = int(request.args.get("at", 0))
+    # Behind a proxy many a PMS believes that it is at http, without its port.
+    more = f"https://localhost/clients?at={start + 2}" if start + 2 < len(ALL) else ""
+    return Response(json.dumps({"items": ALL[start : start + 2], "next": more}))
+
+
+def by_link(request: Request) -> Response:
+    start = int(request.args.get("at", 0))
+    link = f'</clients?at=0>; rel="first", </clients?at={start + 2}>; rel="next"'
+    headers = {"Link": link} if start + 2 < len(ALL) else {}
+    return Response(json.dumps(ALL[start : start + 2]), headers=headers)
+
+
+@pytest.mark.parametrize(
+    ("listing", "answer"),
+    [
+        ("query = { p = '{{ page }}' }, paging = { kind = 'page', size = 2 }", by_page),
+        ("query = { p = '{{ page }}' }, paging = { kind = 'page' }", by_page),
+        (
+            "query = { from = '{{ offset }}' }, items = 'data.rows',"
+            " paging = { kind = 'offset', size = 2 }",
+            by_offset,
+        ),
+        (
+            "query = { after = '{{ cursor }}' }, items = 'items',"
+            " paging = { kind = 'cursor', next = 'next.after' }",
+            by_cursor,
+        ),
+        (
+            "method = 'POST', body = '{\"after\": {{ cursor }}}', items = 'items',"
+            " paging = { kind = 'cursor', next = 'next' }",
+            by_body,
+        ),
+        ("items = 'items', paging = { kind = 'next_url', next = 'next' }", by_next_url),
+        ("paging = { kind = 'link' }", by_link),
+    ],
+)
+def test_each_style_of_paging_is_walked_and_resumed(connect, httpserver, listing, answer):
+    httpserver.expect_request("/clients").respond_with_handler(answer)
+    connector = connect(f"list_clients = {{ path = '/clients', {listing} }}")
+
+    pages = list(connector.iter_clients(None))
+    rest = list(connector.iter_clients(pages[1].cursor))
+
+    told = [each.id for page in pages for each in page.clients]
+    assert told == ["1", "2", "3", "4", "5"]
+    assert [each.id for page in rest for each in page.clients] == ["5"]
+
+
+def test_a_list_that_repeats_itself_is_given_up(connect, httpserver):
+    httpserver.expect_request("/clients").respond_with_json(ALL[:2])
+    paging = "query = { p = '{{ page }}' }, paging = { kind = 'page', size = 2 }"
+
+    with pytest.raises(Temporary, match="the same page twice"):
+        pages_of(connect(f"list_clients = {{ path = '/clients', {paging} }}"))
+
+
+def test_secrets_never_go_to_another_host(connect, httpserver):
+    more = {"items": ALL[:2], "next": "https://elsewhere.example/clients?at=2"}
+    httpserver.expect_request("/clients").respond_with_json(more)
+    paging = "items = 'items', paging = { kind = 'next_url', next = 'next' }"
+
+    with pytest.raises(CredentialsRejected, match="another host"):
+        pages_of(connect(f"list_clients = {{ path = '/clients', {paging} }}"))
+
+
+def test_what_changed_behind_the_walks_back_is_told_again(connect, httpserver):
+    """A client that was changed once its page had passed is newer than what the walk saw last."""
+    rows = [{"id": "C1", "name": "Ada", "phones": [], "changed": "2030-01-01T00:00:00Z"}]
+    httpserver.expect_request("/clients").respond_with_json(rows)
+    connector = connect(full("changed_clients"))
+    with recording() as exchanges:
+        [page] = connector.iter_clients(None)
+
+    list(connector.iter_clients(page.cursor))
+
+    request, _ = httpserver.log[-1]
+    walked_at = parsedate_to_datetime(exchanges[0]["answer_headers"]["Date"])
+    since = datetime.fromisoformat(request.args["since"])
+    assert walked_at - since == timedelta(seconds=60)
+
+
+def test_who_only_resembles_a_number_is_not_found_by_it(connect, httpserver):
+    rows = [
+        {"id": 1, "name": "Ada", "phones": ["(212) 555-0142"]},
+        {"id": 2, "name": "Ben", "phones": ["212-555-0142 x7", None, ""]},
+        {"id": 3, "name": "Cy", "phones": [{"number": "+44 20 7946 0142", "label": "home"}]},
+        {"id": 4, "name": "Di", "phones": None},
+    ]
+    httpserver.expect_request("/clients").respond_with_json(rows)
+    spelt = "['{{ number }}', '{{ national }}', '{{ formatted }}']"
+    find = "find_clients = {{ path = '/clients', query = {{ q = '{{{{ phone }}}}' }}{} }}"
+
+    some = connect(find.format(f", spellings = {spelt}")).find_clients("+12125550142")
+    every = connect(find.format(", exact = true")).find_clients("+12125550142")
+
+    assert [each.id for each in some] == ["1", "2", "4"]
+    assert [each.id for each in every] == ["1", "2", "3", "4"]
+    asked = [request.args["q"] for request, _ in httpserver.log]
+    assert asked == ["+12125550142", "2125550142", "(212) 555-0142", "+12125550142"]
+
+
+def test_a_reference_is_found_in_the_text_and_not_as_a_part_of_another(connect, httpserver):
+    rows = [{"id": 1, "text": "Ringnote rn-11"}, {"id": 2, "text": "x\nRingnote rn-1\n"}]
+    httpserver.expect_request("/notes").respond_with_json(rows)
+    connector = connect(full("find_note"))
+
+    assert connector.find_by_reference(Kind.NOTE, "C1", "rn-1") == "2"
+    assert connector.find_by_reference(Kind.NOTE, "C1", "rn-2") is None
+    assert connector.find_by_reference(Kind.NOTE, "C1", "rn") is None
+
+
+ERRORS = [
+    "errors.when = 'error'",
+    "errors.code = 'error.code'",
+    "errors.codes = { NOT_FOUND = 'gone', THROTTLED = 'slow_down', TOKEN = 'credentials' }",
+]
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        ("NOT_FOUND", RecordGone),
+        ("THROTTLED", RateLimited),
+        ("TOKEN", CredentialsRejected),
+        ("No Doe, Jane 212-555-0142", RecordRejected),
+    ],
+)
+def test_an_error_inside_an_answer_of_200_is_told_as_what_it_is(connect, httpserver, code, kind):
+    httpserver.expect_request("/notes/7").respond_with_json({"error": {"code": code}})
+
+    with pytest.raises(kind) as raised:
+        connect(full("update_note"), *ERRORS).update_note("7", NOTE)
+
+    assert "Doe" not in str(raised.value)
+
+
+def test_nothing_is_gone_that_was_to_be_written(connect, httpserver):
+    httpserver.expect_request("/notes").respond_with_json({"error": {"code": "NOT_FOUND"}})
+
+    with pytest.raises(RecordRejected):
+        connect(*ERRORS).create_note(NOTE, "key")
+
+
+def test_statuses_may_mean_something_else_and_waits_be_told_otherwise(connect, httpserver):
+    httpserver.expect_request("/notes").respond_with_json(
+        {}, status=420, headers={"X-Come-Back": "17"}
+    )
+    lines = ["errors.statuses.420 = 'slow_down'", "limits.wait_headers = ['X-Come-Back']"]
+
+    with pytest.raises(RateLimited):
+        connect(lines[0]).create_note(NOTE, "key")
+    httpserver.clear()
+    httpserver.expect_request("/notes").respond_with_json(
+        {}, status=429, headers={"X-Come-Back": "17"}
+    )
+    with pytest.raises(RateLimited) as raised:
+        connect(*lines).create_note(NOTE, "key")
+
+    assert raised.value.retry_after == 17
+
+
+@pytest.mark.parametrize("answer", [[], {}, {"id": ""}, {"id": None}, {"id": True}])
+def test_an_answer_without_an_id_leaves_open_whether_it_was_written(connect, httpserver, answer):
+    httpserver.expect_request("/notes").respond_with_json(answer, status=201)
+
+    with pytest.raises(OutcomeUnknown):
+        connect().create_note(NOTE, "key")
+
+
+def test_an_id_may_stand_in_the_location(connect, httpserver):
+    httpserver.expect_request("/notes").respond_with_data(
+        "", status=201, headers={"Location": "https://x.example/notes/N-17/"}
+    )
+    create = """create_note = { path = "/notes", id = "", body = '{"text": {{ body }}}' }"""
+
+    assert connect(create).create_note(NOTE, "key") == Written("N-17")
+
+
+def test_an_answer_that_is_no_json_is_fine_where_it_says_so(connect, httpserver):
+    httpserver.expect_request("/notes/7").respond_with_data("OK")
+    line = full("update_note")
+
+    connect(line.replace("{ path", "{ ignore_answer = true, path")).update_note("7", NOTE)
+    with pytest.raises(Temporary):
+        connect(line).update_note("7", NOTE)
+
+
+def test_mending_the_file_keeps_the_account_and_moving_it_does_not(connect):
+    one, other = {"file": describe(), "base_url": "https://a.example"}, {"base_url": "https://b.x"}
+    mended = {**one, "file": describe("limits.title = 80")}
+    moved = {**one, "file": describe("base_url = '{{ base_url }}/v2'")}
+
+    def account(settings):
+        return RestConnector.described_by(settings).account_of(settings)
+
+    assert account(one) == account(mended)
+    assert account(one) != account(moved)
+    assert account(one) != account({**one, **other})
+
+
+def test_a_description_with_faults_makes_no_connector(http):
+    with pytest.raises(ConfigError) as raised:
+        RestConnector.described_by({"file": describe("clinet = {}", "timezone = 'x'")})
+
+    assert [each.split(",")[0] for each in raised.value.faults] == ["file: line 9", "file: line 10"]
+    with pytest.raises(ConfigError, match="file is missing"):
+        RestConnector({}, {}, http)
