@@ -1,16 +1,21 @@
 """What a description may say, each of it against a server that answers as told."""
 
 import base64
+import inspect
 import json
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 
 import pytest
 from werkzeug import Request, Response
 
 from ringnote.connectors import CONNECTORS, find_connector
 from ringnote.connectors.base import Kind, Note, Task, Written
+from ringnote.connectors.rest import description
 from ringnote.connectors.rest.connector import RestConnector
+from ringnote.connectors.rest.description import Description, Section
+from ringnote.connectors.rest.filling import VARIABLES
 from ringnote.connectors.rest.reading import read_description
 from ringnote.errors import (
     ConfigError,
@@ -489,3 +494,28 @@ def test_a_description_with_faults_makes_no_connector(http):
     assert [each.split(",")[0] for each in raised.value.faults] == ["file: line 9", "file: line 10"]
     with pytest.raises(ConfigError, match="file is missing"):
         RestConnector({}, {}, http)
+
+
+DOCS = Path(__file__).parents[2] / "docs" / "connectors" / "rest.md"
+
+
+def test_what_the_docs_begin_with_has_no_fault():
+    text = DOCS.read_text().split("```toml\n")[1].split("```")[0]
+
+    assert read_description(text)[1] == []
+
+
+def test_the_docs_tell_of_every_key_and_every_variable():
+    told = DOCS.read_text()
+    kinds = [each for each in vars(description).values() if inspect.isclass(each)]
+    parts = [each for each in kinds if issubclass(each, Section)]
+    fields = [(name, field) for each in parts for name, field in each.model_fields.items()]
+    said = [field.description for each in parts for field in each.model_fields.values()]
+    variables = {name for names in VARIABLES.values() for name in names}
+
+    assert [name for name, _ in fields if f"`{name}`" not in told and f"[{name}]" not in told] == []
+    assert [name for name in variables if f"`{name}`" not in told] == []
+    of_parts = {each for each in said if each} - {
+        field.description for field in Description.model_fields.values()
+    }
+    assert [each for each in of_parts if " ".join(each.split()) not in told] == []

@@ -95,7 +95,8 @@ def _of_auth(auth: Auth, asked: Collection[str], secrets: Collection[str]) -> It
             yield Told(("auth",), f"{auth.kind} needs {key}")
         elif value:
             yield from _of_text(place, value, asked)
-            if key in SECRET and not names_in(value) & set(secrets):
+            is_secret = key in SECRET or (key == "username" and not auth.password)
+            if is_secret and not names_in(value) & set(secrets):
                 said = "must be put together from [secrets], such as {{ token }}: none is kept here"
                 yield Told(place, said)
     if auth.kind == "header" and not re.fullmatch(r"[A-Za-z0-9-]+", auth.header or "x"):

@@ -64,9 +64,9 @@ class Auth(Section):
     token: str = ""
     """bearer: what follows `Bearer `."""
     username: str = ""
-    """basic."""
+    """basic: the username."""
     password: str = ""
-    """basic; it may be empty where the key is the username."""
+    """basic: its password; leave it out where a key is the username."""
     header: str = ""
     """header: its name, such as X-Api-Key."""
     value: str = ""
@@ -74,11 +74,11 @@ class Auth(Section):
     token_url: str = ""
     """oauth2: where tokens are given."""
     client_id: str = ""
-    """oauth2."""
+    """oauth2: the client's id there."""
     client_secret: str = ""
-    """oauth2."""
+    """oauth2: its secret."""
     scope: str = ""
-    """oauth2, where one is wanted."""
+    """oauth2: the scope to ask for, if it wants one."""
 
 
 class Paging(Section):
@@ -127,7 +127,8 @@ class Search(Listing):
     """Whom a number belongs to."""
 
     spellings: list[Template] = Field(default=["{{ number }}"], min_length=1, max_length=10)
-    """Asked for one after another, each as {{ phone }}, where a PMS compares spellings."""
+    """Asked for one after another, each as {{ phone }}, where a PMS compares spellings; else only
+    {{ number }}."""
     exact: bool = False
     """Whether whom it finds has the number for sure. Else those are left out whose numbers, as far
     as they are told, are others: many a PMS finds parts of numbers."""
@@ -248,9 +249,9 @@ class Limits(Section):
     """What the PMS takes."""
 
     title: int | None = Field(default=None, ge=20, le=100_000)
-    """Characters."""
+    """Characters of a title."""
     body: int | None = Field(default=None, ge=200, le=10_000_000)
-    """Characters."""
+    """Characters of a text."""
     wait_headers: list[Text] = []
     """Headers besides the usual ones that tell when to come back: seconds, or a stamp of them."""
     reference_lag_seconds: int = Field(default=0, ge=0, le=3600)
