@@ -119,6 +119,7 @@ def test_a_clinic_is_connected_by_a_description(runtime, db, file, pms):
     assert result.exit_code == 0, result.stderr
     assert "Signed in to Sandbox PMS." in tested.stdout
     assert shown["secrets"] == ["token"]
+    assert "lines)" in run(runtime, "connection", "show", "Oak Street Vets").stdout
     assert shown["settings"]["file"] == file.read_text().strip()
 
 

@@ -1,5 +1,6 @@
 """Tasks that people do or delete in the PMS, found there by reading: told as stories."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -120,6 +121,18 @@ def test_a_task_done_or_deleted_there_closes_its_callback_and_a_later_miss_opens
     with db.reading() as session:
         query = sa.select(Attempt.outcome).where(Attempt.action == "read_back")
         assert session.scalars(query).all() == ["closed_there"]
+
+
+def test_a_pms_that_turns_out_to_tell_of_no_tasks_keeps_nobody_waiting(
+    runtime, db, phone, pms, monkeypatch
+):
+    phone.missed("u-1")
+    bring_up(runtime, pms)
+    wait_until_due(db)
+    monkeypatch.setattr(pms, "capabilities", replace(pms.capabilities, read_tasks=False))
+
+    assert look(db, pms) == 0
+    assert claim_turn(db) is None
 
 
 def test_a_task_that_stands_open_is_read_once_in_a_while_and_changes_nothing(

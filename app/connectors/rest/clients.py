@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from itertools import islice
 from typing import Any
 
 import phonenumbers
@@ -18,6 +19,8 @@ from .paging import Page, walk_pages
 from .sending import Sender
 
 Cursor = Mapping[str, str]
+MOST_PAGES = 5
+"""Of whom has a number: there would be more only where a PMS does not heed what is asked."""
 EVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -37,7 +40,7 @@ class Clients:
         found: dict[str, PmsClient] = {}
         for spelling in search.spellings:
             given = forms | {"phone": fill_text(spelling, {**self._sender.given, **forms})}
-            for page in self._pages(search, given):
+            for page in islice(self._pages(search, given), MOST_PAGES):
                 found |= {each.id: each for each in map(self.read, page.items)}
         return [
             each

@@ -10,8 +10,8 @@ from .description import Description
 def read_description(text: str) -> tuple[Description | None, list[Fault]]:
     """The description that a file holds, with all its faults by line; None where too much is
     wrong to look further."""
-    if not text.strip():
-        return None, [Fault((), "is missing: give it as file=@my-pms.toml")]
+    if "=" not in text:
+        return None, [Fault((), "this is no description; give its content, as file=@my-pms.toml")]
     described, faults = read_toml(text, Description)
     if described is None:
         return None, faults
