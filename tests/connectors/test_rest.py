@@ -114,6 +114,7 @@ def test_the_smallest_description_can_do_what_every_pms_must(connect):
         ("secrets.id = 'x'", 'secrets.id: "id" has a meaning of its own; call it otherwise'),
         ("settings.spare = 'x'", "settings.spare: is asked for, but {{ spare }} stands nowhere"),
         ("secrets.'a b' = 'x'", '"a b" is no name'),
+        ("secrets.key = { help = 'x', default = 'abc123' }", "secrets.key: has no default"),
         ("auth = { kind = 'bearer' }", "auth: bearer needs token"),
         ("auth = { kind = 'bearer', token = 'abc123' }", "must be put together from [secrets]"),
         ("auth = { kind = 'none', token = '{{ key }}' }", "auth.token: is no key of none"),
@@ -145,8 +146,9 @@ def test_what_is_wrong_is_named(line, said):
     assert any(said in each for each in found), found
 
 
-def test_faults_within_a_text_of_several_lines_are_named_at_their_own():
-    body = "[create_note]\npath = '/n'\nbody = '''\n{\n  \"a\": {{ bdoy }}\n}'''"
+@pytest.mark.parametrize("begins", ["'''\n{", "'''{"])
+def test_faults_within_a_text_of_several_lines_are_named_at_their_own(begins):
+    body = f"[create_note]\npath = '/n'\nbody = {begins}\n  \"a\": {{{{ bdoy }}}}\n}}'''"
     text = SMALL.replace("create_note = ", "#") + body
 
     [found] = read_description(text)[1]

@@ -81,6 +81,8 @@ def _of_names(described: Description) -> Iterator[Told]:
                 yield Told((table, name), f'"{name}" has a meaning of its own; call it otherwise')
             elif table == "secrets" and name in described.settings:
                 yield Told((table, name), f'"{name}" is a setting already')
+            elif table == "secrets" and described.secrets[name].default:
+                yield Told((table, name), "has no default: no secret is kept here")
 
 
 def _of_auth(auth: Auth, asked: Collection[str], secrets: Collection[str]) -> Iterator[Told]:

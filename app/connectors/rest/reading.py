@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable, Iterator
 
-from ...toml_reading import Fault, Lines, locate, read_toml
+from ...toml_reading import Fault, Lines, read_toml
 from .checks import Told, find_faults
 from .description import Description
+
+QUOTES = ("'''", '"""')
 
 
 def read_description(text: str) -> tuple[Description | None, list[Fault]]:
@@ -16,13 +18,15 @@ def read_description(text: str) -> tuple[Description | None, list[Fault]]:
     if described is None:
         return None, faults
     found = find_faults(described, is_whole=not faults)
-    located = _located(found, Lines(text))
+    located = _located(found, text)
     return described, sorted([*faults, *located], key=lambda each: each.line or 0)
 
 
-def _located(found: Iterable[Told], lines: Lines) -> Iterator[Fault]:
+def _located(found: Iterable[Told], text: str) -> Iterator[Fault]:
+    lines, rows = Lines(text), text.splitlines()
     for each in found:
-        [fault] = locate([Fault(each.place, each.message)], lines)
-        # A text of several lines begins on the line after its quotes.
-        within = each.line_within if fault.line and each.is_block else 0
-        yield Fault(fault.place, fault.message, (fault.line or 0) + within or None)
+        line = lines.find(each.place)
+        if line and each.is_block:
+            # A text of several lines begins behind its quotes, or below them.
+            line += each.line_within - (not rows[line - 1].rstrip().endswith(QUOTES))
+        yield Fault(each.place, each.message, line)

@@ -108,7 +108,8 @@ def _of_record(connector: Connector, kind: Kind, record: Note | Task, mark: str)
     try:
         yield from _after_writing(connector, kind, record, mark, made[0])
     finally:
-        removed = _step(f"Remove the {kind}", lambda: _remove(connector, kind, made[0]))
+        # Also where whoever looks on has had enough and stops.
+        removed = _remove(connector, kind, made[0])
     yield removed
 
 
@@ -258,16 +259,20 @@ def _require(connector: Connector, pms_id: str, *, is_done: bool) -> None:
         raise Odd(f"it reads as {state}: look at get_task.is_done")
 
 
-def _remove(connector: Connector, kind: Kind, pms_id: str) -> str:
-    able = connector.capabilities
+def _remove(connector: Connector, kind: Kind, pms_id: str) -> Step:
+    name, able = f"Remove the {kind}", connector.capabilities
     if not (able.delete_note if kind is Kind.NOTE else able.delete_task):
-        raise Odd(f"delete_{kind} is not described: remove {pms_id} by hand")
+        return Step(name, f"delete_{kind} is not described: remove {pms_id} by hand", None)
     delete = connector.delete_note if kind is Kind.NOTE else connector.delete_task
-    try:
-        delete(pms_id)
-    except ConnectorError as error:
-        raise Odd(f"{error}; remove {pms_id} by hand") from None
-    return "removed"
+
+    def do() -> str:
+        try:
+            delete(pms_id)
+        except ConnectorError as error:
+            raise Odd(f"{error}; remove {pms_id} by hand") from None
+        return "removed"
+
+    return _step(name, do)
 
 
 def _find_number(listed: Sequence[PmsClient], region: str) -> str | None:
