@@ -102,15 +102,15 @@ def _try_writing(connector: Connector, client_id: str, now: datetime) -> Iterato
 
 def _of_record(connector: Connector, kind: Kind, record: Note | Task, mark: str) -> Iterator[Step]:
     made: list[str] = []
-    yield _step(f"Write a {kind}", lambda: _write(connector, record, mark, made))
-    if not made:
-        return
     try:
-        yield from _after_writing(connector, kind, record, mark, made[0])
+        yield _step(f"Write a {kind}", lambda: _write(connector, record, mark, made))
+        if made:
+            yield from _after_writing(connector, kind, record, mark, made[0])
     finally:
         # Also where whoever looks on has had enough and stops.
-        removed = _remove(connector, kind, made[0])
-    yield removed
+        removed = _remove(connector, kind, made[0]) if made else None
+    if removed:
+        yield removed
 
 
 def _after_writing(
