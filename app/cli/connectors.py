@@ -10,6 +10,7 @@ from ..connectors.rest.connector import FILE, RestConnector
 from ..connectors.rest.examples import examples
 from ..connectors.rest.reading import read_description
 from ..connectors.rest.trial import Step, try_out
+from ..curl import LEFT_TO_CURL
 from ..delivery.account_settings import make_connector
 from ..errors import InputError
 from ..exchanges import Exchange, trim
@@ -22,6 +23,7 @@ from .policy import read_file
 
 SHOWN_CHARACTERS = 600
 """Of a body."""
+USUAL_HEADERS = LEFT_TO_CURL | {"accept", "content-type", "user-agent"}
 ABLE = {
     "search_by_phone": ("finds an unknown number at once", "knows new clients after a sync"),
     "delta_sync": ("syncs what changed", "syncs all clients each time"),
@@ -183,6 +185,9 @@ def _show_step(place: int, step: Step) -> None:
 
 def _show_exchange(each: Exchange) -> None:
     click.echo(printable(f"   {each['method']} {each['url']}"))
+    for name, value in each["headers"].items():
+        if name.lower() not in USUAL_HEADERS:
+            click.echo(printable(f"      {name}: {value}"))
     _show_body(each["body"])
     answered = each["status"] or each["error"]
     click.echo(printable(f"   -> {answered} ({each['duration_ms']} ms)"))

@@ -86,6 +86,7 @@ def test_it_is_tried_out_step_by_step_and_leaves_nothing_behind(nearby, file, pm
         each["step"] for each in told["steps"]
     }
     assert "POST " in result.stdout
+    assert "Authorization: Bearer ⟪token⟫" in result.stdout
     assert SECRET not in result.stdout + json.dumps(told)
     assert pms.kept(Kind.NOTE, client) == pms.kept(Kind.TASK, client) == []
 

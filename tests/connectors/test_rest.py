@@ -489,6 +489,21 @@ def test_mending_the_file_keeps_the_account_and_moving_it_does_not(connect):
     assert account(one) != account({**one, **other})
 
 
+@pytest.mark.parametrize(
+    ("lines", "settings", "secrets", "said"),
+    [
+        ([], {"base_url": "ftp://x"}, {"key": "k"}, "base_url comes to no web address"),
+        (["timezone = '{{ base_url }}'"], {}, {"key": "k"}, "timezone comes to no time zone"),
+        ([], {}, {"key": "k\tk"}, "must be printable"),
+    ],
+)
+def test_settings_that_cannot_work_are_told_before_anything_is_sent(
+    connect, lines, settings, secrets, said
+):
+    with pytest.raises(ConfigError, match=said):
+        connect(*lines, settings=settings, secrets=secrets)
+
+
 def test_a_description_with_faults_makes_no_connector(http):
     with pytest.raises(ConfigError) as raised:
         RestConnector.described_by({"file": describe("clinet = {}", "timezone = 'x'")})

@@ -227,6 +227,8 @@ def _faults(sender: Sender) -> Iterator[str]:
         yield f"{FILE.name}: base_url comes to no web address with these settings"
     if not is_timezone(str(sender.given["timezone"])):
         yield f"{FILE.name}: timezone comes to no time zone with these settings"
+    if not all(each.isascii() and each.isprintable() for each in sender.credentials().values()):
+        yield "the secrets must be printable ASCII to be signed in with"
 
 
 def _given(described: Description, values: Mapping[str, str]) -> dict[str, str]:

@@ -58,7 +58,7 @@ class Sender:
 
     def _signed_in(self, filled: Filled, url: str | None) -> Answer:
         if self._sign_in is None:
-            return self._exchange(filled, url, self._credentials())
+            return self._exchange(filled, url, self.credentials())
         token = self._sign_in.token()
         try:
             return self._exchange(filled, url, {"Authorization": f"Bearer {token}"})
@@ -69,7 +69,8 @@ class Sender:
         self._sign_in.refused(token)
         return self._exchange(filled, url, {"Authorization": f"Bearer {self._sign_in.token()}"})
 
-    def _credentials(self) -> dict[str, str]:
+    def credentials(self) -> dict[str, str]:
+        """The headers that sign in, where no token is to be fetched for it."""
         auth = self._auth
         match auth.kind:
             case "bearer":
