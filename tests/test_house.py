@@ -57,6 +57,7 @@ PURE = {
     "connectors/rest/answers.py",
     "connectors/rest/description.py",
     "connectors/rest/filling.py",
+    "connectors/rest/requests.py",
     "templating.py",
     "toml_reading.py",
     "telephony/calls.py",

@@ -12,9 +12,9 @@ from werkzeug import Request, Response
 
 from ringnote.connectors import CONNECTORS, find_connector
 from ringnote.connectors.base import Kind, Note, Task, Written
-from ringnote.connectors.rest import description
+from ringnote.connectors.rest import description, requests
 from ringnote.connectors.rest.connector import RestConnector
-from ringnote.connectors.rest.description import Description, Section
+from ringnote.connectors.rest.description import Description
 from ringnote.connectors.rest.filling import VARIABLES
 from ringnote.connectors.rest.reading import read_description
 from ringnote.errors import (
@@ -524,8 +524,9 @@ def test_what_the_docs_begin_with_has_no_fault():
 
 def test_the_docs_tell_of_every_key_and_every_variable():
     told = DOCS.read_text()
-    kinds = [each for each in vars(description).values() if inspect.isclass(each)]
-    parts = [each for each in kinds if issubclass(each, Section)]
+    held = {**vars(description), **vars(requests)}.values()
+    kinds = [each for each in held if inspect.isclass(each)]
+    parts = [each for each in kinds if issubclass(each, requests.Section)]
     fields = [(name, field) for each in parts for name, field in each.model_fields.items()]
     said = [field.description for each in parts for field in each.model_fields.values()]
     variables = {name for names in VARIABLES.values() for name in names}

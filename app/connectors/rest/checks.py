@@ -13,8 +13,9 @@ from ...errors import RecordRejected
 from ...templating import find_template_faults
 from ...toml_reading import Place, suggest
 from .answers import compile_path, is_timezone
-from .description import Auth, Description, Find, Listing, Request
+from .description import Auth, Description
 from .filling import NUMBER, VARIABLES, fill_body, fill_text, in_bodies, in_paths, in_texts
+from .requests import Find, Listing, Request
 from .summary import names_in, names_of, requests_of, templates_of
 
 AUTH = {

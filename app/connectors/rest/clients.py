@@ -13,9 +13,10 @@ from ...errors import CredentialsRejected, RecordGone
 from ...numbers import read_numbers
 from ..base import ClientPage, Phone, PmsClient
 from .answers import is_true, odd, read_id, read_moment, read_several, read_text, read_texts
-from .description import Changes, Description, Listing
+from .description import Description
 from .filling import Variables, fill_text, number_forms
 from .paging import Page, walk_pages
+from .requests import Changes, Listing
 from .sending import Sender
 
 Cursor = Mapping[str, str]

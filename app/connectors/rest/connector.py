@@ -29,10 +29,11 @@ from ..base import (
 )
 from .answers import is_timezone, is_true, odd, read_id, read_moment, read_text
 from .clients import Clients
-from .description import Create, Description, Find, Request
+from .description import Description
 from .filling import fill_text, number_forms
 from .paging import walk_pages
 from .reading import read_description
+from .requests import Create, Find, Request
 from .sending import Sender
 from .summary import capabilities_of, settings_of
 

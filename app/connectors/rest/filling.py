@@ -18,7 +18,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from ...errors import RecordRejected
 from ...templating import FAILURES, make_environment
-from .description import Request
+from .requests import Request
 
 Variables = Mapping[str, Any]
 

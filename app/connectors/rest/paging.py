@@ -12,8 +12,8 @@ from urllib.parse import urljoin, urlsplit
 from ...errors import CredentialsRejected, RecordGone, Temporary
 from ...http import Answer
 from .answers import odd, read_list, read_text
-from .description import Listing, Paging
 from .filling import Variables
+from .requests import Listing, Paging
 from .sending import Sender
 
 NEXT_LINK = re.compile(r"<([^<>]*)>(?=[^<>]*;\s*rel=\"?next\b)", re.IGNORECASE)

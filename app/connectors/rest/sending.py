@@ -16,8 +16,9 @@ from ...errors import (
 from ...http import Answer, Http
 from ..oauth import ClientCredentials
 from .answers import is_true, look
-from .description import Auth, Change, Create, Description, Request
+from .description import Auth, Description
 from .filling import Filled, Variables, fill, fill_text
+from .requests import Change, Create, Request
 
 ERRORS: Mapping[str, type[ConnectorError]] = {
     "busy": Temporary,

@@ -6,8 +6,9 @@ from jinja2 import TemplateSyntaxError, meta
 
 from ...toml_reading import Place
 from ..base import Capabilities, Setting
-from .description import Description, Request
+from .description import Description
 from .filling import VARIABLES, in_texts
+from .requests import Request
 
 
 def settings_of(described: Description) -> tuple[Setting, ...]:
