@@ -337,6 +337,37 @@ def test_each_style_of_paging_is_walked_and_resumed(connect, httpserver, listing
     assert [each.id for page in rest for each in page.clients] == ["5"]
 
 
+def test_a_walk_begins_anew_where_the_description_pages_otherwise_by_now(connect, httpserver):
+    httpserver.expect_request("/clients").respond_with_handler(by_page)
+    paging = "query = { p = '{{ page }}' }, paging = { kind = 'page', size = 2 }"
+    connector = connect(f"list_clients = {{ path = '/clients', {paging} }}")
+
+    rest = list(connector.iter_clients({"place": "b2Zmc2V0", "by": "cursor"}))
+
+    assert len(rest) == 3
+
+
+def test_a_date_of_the_future_hides_no_later_change(connect, httpserver):
+    rows = [{"id": "C1", "name": "Ada", "phones": [], "changed": "2130-01-01T00:00:00Z"}]
+    httpserver.expect_request("/clients").respond_with_json(rows)
+    connector = connect(full("changed_clients").replace("{ path", "{ sorted = true, path"))
+
+    *_, page = connector.iter_clients({"since": "2026-03-02T14:30:00+00:00"})
+
+    assert page.cursor["since"] < "2130"
+
+
+def test_a_path_that_leads_nowhere_is_not_taken_for_nothing_found(connect, httpserver):
+    connector = connect(full("find_note").replace("/notes", "/ntoes"))
+    empty = connect(full("find_note").replace("{ path", "{ empty_when_404 = true, path"))
+    for path in ("/notes", "/ntoes"):
+        httpserver.expect_request(path).respond_with_json({}, status=404)
+
+    with pytest.raises(Temporary, match="look at its path"):
+        connector.find_by_reference(Kind.NOTE, "C1", "rn-1")
+    assert empty.find_by_reference(Kind.NOTE, "C1", "rn-1") is None
+
+
 def test_a_list_that_repeats_itself_is_given_up(connect, httpserver):
     httpserver.expect_request("/clients").respond_with_json(ALL[:2])
     paging = "query = { p = '{{ page }}' }, paging = { kind = 'page', size = 2 }"

@@ -50,7 +50,6 @@ class Told:
     place: Place
     message: str
     line_within: int = 0
-    is_block: bool = False
 
 
 def find_faults(described: Description, *, is_whole: bool = True) -> Iterator[Told]:
@@ -199,7 +198,7 @@ def _of_template(
     found = False
     for line, said in find_template_faults(there, source, known, {}):
         found = True
-        yield Told(place, said, line, "\n" in source)
+        yield Told(place, said, line)
     if not found and there is not in_bodies():
         try:
             fill_text(source, _samples(known))

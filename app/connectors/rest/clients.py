@@ -54,21 +54,20 @@ class Clients:
         place = dict(cursor or {})
         since = _moment(place.get("since")) or EVER
         listing = self._listing(is_delta="since" in place)
-        newest = _moment(place.get("newest")) or since
-        began = _moment(place.get("began"))
+        by = listing.paging.kind if listing.paging else ""
+        # Who mended the description meanwhile may have changed what a place is.
+        at = place.get("place") if place.get("by") == by else None
+        newest, began = _moment(place.get("newest")) or since, _moment(place.get("began"))
         kept = {"since": place["since"]} if "since" in place else {}
-        for page in self._pages(listing, _since(listing, since), place.get("place")):
+        for page in self._pages(listing, _since(listing, since), at):
             clients = tuple(map(self.read, page.items))
             newest = max([newest, *(each.updated_at for each in clients if each.updated_at)])
             began = began or _told_at(page)
             if page.place is None:
-                is_sorted = isinstance(listing, Changes) and listing.sorted
-                # What changed behind the walk's back, when it had passed, is told again.
-                end = newest if is_sorted else min(newest, began)
-                yield ClientPage(clients, {"since": end.isoformat()})
+                yield ClientPage(clients, {"since": _end(listing, newest, began).isoformat()})
             else:
                 here = {"newest": newest.isoformat(), "began": began.isoformat()}
-                yield ClientPage(clients, {**kept, **here, "place": page.place})
+                yield ClientPage(clients, {**kept, **here, "place": page.place, "by": by})
 
     def read(self, item: Any) -> PmsClient:
         """A client of a list, or of an answer. Raises Temporary for what is none."""
@@ -108,6 +107,15 @@ def _since(listing: Listing, since: datetime) -> Variables:
         return {}
     overlap = timedelta(seconds=listing.overlap_seconds)
     return {"since": max(since, EVER + overlap) - overlap}
+
+
+def _end(listing: Listing, newest: datetime, began: datetime) -> datetime:
+    """From when on the next walk is to tell of changes."""
+    is_sorted = isinstance(listing, Changes) and listing.sorted
+    if is_sorted and newest < began + timedelta(days=1):
+        return newest
+    # What changed behind the walk's back, when it had passed, or bears a date of the future.
+    return min(newest, began)
 
 
 def _phones(found: Any) -> Iterator[Phone]:

@@ -164,9 +164,10 @@ class RestConnector(Connector):
         given = {"client": client_id, "reference": reference}
         try:
             return self._find(request, given, reference)
-        except RecordGone:
-            # A client that is not there has nothing.
-            return None
+        except RecordGone as error:
+            # Nothing found would have it written again: that must not come of a wrong path.
+            said = f"{name} leads to nothing; look at its path, or at empty_when_404"
+            raise Temporary(said, status=error.status) from None
 
     def _find(self, request: Find, given: Mapping[str, str], reference: str) -> str | None:
         # Not as a part of another reference.

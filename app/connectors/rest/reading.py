@@ -26,7 +26,7 @@ def _located(found: Iterable[Told], text: str) -> Iterator[Fault]:
     lines, rows = Lines(text), text.splitlines()
     for each in found:
         line = lines.find(each.place)
-        if line and each.is_block:
+        if line and each.line_within and any(quotes in rows[line - 1] for quotes in QUOTES):
             # A text of several lines begins behind its quotes, or below them.
             line += each.line_within - (not rows[line - 1].rstrip().endswith(QUOTES))
         yield Fault(each.place, each.message, line)
