@@ -20,7 +20,7 @@ from ..numbers import read_number
 from ..signals import announce, number_unmatched
 from .clients import store_clients
 from .match import match_number, read_matching
-from .waiting import mark_waiting
+from .waiting import keep_waiting, mark_waiting
 
 REMEMBERED_SECONDS = 600.0
 """How long an answer is not asked for again."""
@@ -172,6 +172,8 @@ def _store(db: Database, lookup: Asked, found: list[PmsClient], source: str, now
         policy = read_matching(session, lookup.clinic_id)
         if decided.kind != "none" or policy.unknown != "wait":
             changed = changed | {lookup.number}
+        else:
+            keep_waiting(session, lookup.clinic_id, lookup.number)
         if decided.kind == "none":
             announce(session, number_unmatched, lookup.clinic_id, number=lookup.number, kind="none")
         mark_waiting(session, db, lookup.clinic_id, changed)

@@ -23,5 +23,7 @@ class Matching(BaseModel):
     """How long a person's pick for a shared number is remembered."""
     unknown: Literal["wait", "create", "ignore"] = "wait"
     """'create' makes a client in the PMS of a caller whom nobody knows."""
+    backlog: Literal["entries", "digest"] = "entries"
+    """What has waited for its client becomes entries as ever, or one note that tells of it all."""
     backlog_days: int = Field(default=30, ge=1, le=3650)
     """What has waited longer for its client is not written any more."""

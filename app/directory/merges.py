@@ -16,6 +16,7 @@ from ..models import (
     CallbackMember,
     Client,
     Conversation,
+    Digest,
     Entry,
     Match,
     NumberRule,
@@ -152,7 +153,7 @@ def _repoint_entries(session: Session, clinic_id: int, before: str, after: str) 
 
 
 def _unwritten(session: Session, clinic_id: int, client: str) -> Iterator[tuple[SubjectKind, str]]:
-    """The calls and conversations with an entry for `client` that stands nowhere yet."""
+    """The calls, conversations and digests with an entry for `client` that stands nowhere yet."""
     owed = sa.and_(
         Entry.clinic_id == clinic_id,
         Entry.client == client,
@@ -173,10 +174,12 @@ def _unwritten(session: Session, clinic_id: int, client: str) -> Iterator[tuple[
         )
         .join(Entry, _is_of("callback", CallbackMember.callback_id))
     )
+    of_digests = sa.select(Digest.number).join(Entry, _is_of("digest", Digest.id))
     for kind, query in (
         (SubjectKind.CALL, of_calls),
         (SubjectKind.CALL, of_callbacks),
         (SubjectKind.CONVERSATION, of_texts),
+        (SubjectKind.DIGEST, of_digests),
     ):
         yield from ((kind, key) for key in session.scalars(query.where(owed)))
 

@@ -34,6 +34,19 @@ def mark_waiting(
     return len(subjects)
 
 
+def keep_waiting(session: Session, clinic_id: int, number: str) -> None:
+    """Keep of all on `number` that no client has it, now that the PMS was asked. No commit."""
+    # In the one order that all lock them in.
+    waiting = session.scalars(
+        sa.select(Match)
+        .where(Match.clinic_id == clinic_id, Match.number == number, Match.kind.in_(WAITING))
+        .order_by(Match.id)
+        .with_for_update()
+    )
+    for match in waiting:
+        match.has_waited = True
+
+
 def list_unmatched(session: Session, clinic_id: int) -> list[dict[str, Any]]:
     """The numbers on which something waits, the latest first.
 

@@ -15,6 +15,7 @@ from ..models import (
     DueMark,
     Entry,
     EntryState,
+    Match,
     OutboxRow,
     SubjectKind,
     Transcript,
@@ -165,7 +166,8 @@ def _read_windows(session: Session, subjects: set[Subject]) -> list[Owner]:
 def _read_busy(
     session: Session, owners: Sequence[Owner], *, if_waiting: bool
 ) -> set[tuple[str, int]]:
-    """The kind and id of those of which an entry, or their callback's, is not done with."""
+    """The kind and id of those of which an entry, or their callback's or digest's, is not done
+    with."""
     ids = {kind: {each.id for each in owners if each.kind == kind} for kind in _KINDS}
     is_busy: sa.ColumnElement[bool] = OutboxRow.entry_id.is_not(None)
     if not if_waiting:
@@ -189,7 +191,18 @@ def _read_busy(
         Entry.subject_id.in_({callback for callback, _ in asked}),
     )
     open_tasks = {row[1] for row in session.execute(tasks)}
-    return found | {("call", call) for callback, call in asked if callback in open_tasks}
+    found |= {("call", call) for callback, call in asked if callback in open_tasks}
+    digests = busy.where(clinics, Entry.subject_kind == "digest").with_only_columns(
+        Entry.subject_id
+    )
+    for kind in _KINDS:
+        told = sa.select(Match.subject_id).where(
+            Match.subject_kind == kind,
+            Match.subject_id.in_(ids[kind]),
+            Match.digest_id.in_(digests),
+        )
+        found |= {(kind, each) for each in session.scalars(told)}
+    return found
 
 
 _KINDS = ("call", "transcript")

@@ -13,6 +13,7 @@ from ..models import (
     CallbackMember,
     Conversation,
     Decision,
+    Digest,
     Entry,
     Event,
     Match,
@@ -96,7 +97,16 @@ def _purge(session: Session, turn: Turn, subjects: set[Subject], before: datetim
 def _forget(session: Session, kind: str, ids: Sequence[int], clinics: set[int]) -> None:
     """Delete what was kept of these calls or windows beside themselves."""
     _forget_entries(session, kind, ids, clinics)
-    session.execute(sa.delete(Match).where(Match.subject_kind == kind, Match.subject_id.in_(ids)))
+    told_by = session.scalars(
+        sa.delete(Match)
+        .where(Match.subject_kind == kind, Match.subject_id.in_(ids))
+        .returning(Match.digest_id)
+    )
+    digests = {each for each in told_by if each is not None}
+    told = sa.select(Match.digest_id).where(Match.digest_id.in_(digests))
+    digests -= set(session.scalars(told)) if digests else set()
+    _forget_entries(session, "digest", digests, clinics)
+    session.execute(sa.delete(Digest).where(Digest.id.in_(digests)))
     left = session.scalars(
         sa.delete(CallbackMember)
         .where(CallbackMember.subject_kind == kind, CallbackMember.subject_id.in_(ids))

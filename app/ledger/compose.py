@@ -4,7 +4,7 @@ A PMS may cut a body short: what leads back to its story is kept apart from it, 
 written below it by delivery, which knows where the console is.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 from urllib.parse import quote
 
@@ -14,7 +14,7 @@ from .episodes import Episode
 from .policy import TaskTerms
 from .rules import EntryWords, Rules
 from .templates import WordsError, render, render_own
-from .views import View, view_call, view_callback, view_transcript
+from .views import View, Waited, view_call, view_callback, view_digest, view_transcript
 from .wording import Voice, iso
 
 Content = dict[str, Any]
@@ -73,6 +73,22 @@ def compose_transcript(window: Window, key: str, voice: Voice, rules: Rules) -> 
         **_worded("transcript", view_transcript(window, voice), received, voice, rules),
         "story": _story("conversation", key, voice),
         "occurred_at": iso(window.messages[0].at),
+    }
+
+
+def compose_digest(number: str, told: Sequence[Waited], voice: Voice, rules: Rules) -> Content:
+    """The content of the note on what waited on a number (E.164), in Ringnote's own words.
+
+    `told` is in order of time; the last is `occurred_at`, and where its story leads.
+    """
+    view, last = view_digest(number, told, voice), told[-1]
+    footer = ["", _approximate(voice)] if rules.words.footer else []
+    body = render_own("digest", {**view, "_": voice.say})
+    return {
+        "title": view["title"],
+        "body": "\n".join([body, *footer]),
+        "story": _story(last.page, last.key, voice),
+        "occurred_at": iso(last.at),
     }
 
 

@@ -78,10 +78,17 @@ def read_matches(session: Session, subjects: Sequence[Subject]) -> dict[Subject,
 
 
 def read_entries(session: Session, subjects: Sequence[Subject]) -> dict[Subject, list[Standing]]:
-    """Each subject's entries, with those of its callbacks as `read_origins` counts them."""
+    """Each subject's entries, with those of its callbacks and its digest as `read_origins` counts
+    them."""
     among = _among(CallbackMember.subject_kind, CallbackMember.subject_id, subjects)
     asked = session.scalars(sa.select(CallbackMember.callback_id).where(among).distinct())
+    told = session.scalars(
+        sa.select(Match.digest_id)
+        .where(_among(Match.subject_kind, Match.subject_id, subjects), Match.digest_id.is_not(None))
+        .distinct()
+    )
     wanted = [*subjects, *(("callback", each) for each in asked)]
+    wanted += [("digest", each) for each in told if each is not None]
     standing = list(_standing(session, _among(Entry.subject_kind, Entry.subject_id, wanted)))
     origins = read_origins(session, [each.entry for each in standing])
     found: dict[Subject, list[Standing]] = defaultdict(list)
@@ -93,9 +100,19 @@ def read_entries(session: Session, subjects: Sequence[Subject]) -> dict[Subject,
 
 def read_origins(session: Session, entries: Sequence[Entry]) -> dict[int, list[Subject]]:
     """The calls and windows that each entry comes of, by its id: a task's are all that ask for its
-    callback, and once it is not wanted any more, all that asked."""
+    callback, a digest's all that it tells of, and once it is not wanted any more, all that ever
+    were."""
+    by_kind: dict[str, list[Entry]] = defaultdict(list)
+    for entry in entries:
+        by_kind[entry.subject_kind].append(entry)
+    own = {entry.id: [(entry.subject_kind, entry.subject_id)] for entry in entries}
+    asked = _asked_for(session, by_kind["callback"])
+    return own | asked | _told_by(session, by_kind["digest"])
+
+
+def _asked_for(session: Session, tasks: Sequence[Entry]) -> dict[int, list[Subject]]:
     members: dict[int, list[CallbackMember]] = defaultdict(list)
-    callbacks = {each.subject_id for each in entries if each.subject_kind == "callback"}
+    callbacks = {each.subject_id for each in tasks}
     for member in session.scalars(
         sa.select(CallbackMember)
         .where(CallbackMember.callback_id.in_(callbacks))
@@ -108,9 +125,23 @@ def read_origins(session: Session, entries: Sequence[Entry]) -> dict[int, list[S
             for member in members[entry.subject_id]
             if member.role == ASKS or (member.role == LEFT and not entry.is_wanted)
         ]
-        if entry.subject_kind == "callback"
-        else [(entry.subject_kind, entry.subject_id)]
-        for entry in entries
+        for entry in tasks
+    }
+
+
+def _told_by(session: Session, digests: Sequence[Entry]) -> dict[int, list[Subject]]:
+    members: dict[int, list[Match]] = defaultdict(list)
+    ids = {each.subject_id for each in digests}
+    query = sa.select(Match).where(Match.digest_id.in_(ids)).order_by(Match.id)
+    for match in session.scalars(query) if ids else ():
+        members[match.digest_id or 0].append(match)
+    return {
+        entry.id: [
+            (match.subject_kind, match.subject_id)
+            for match in members[entry.subject_id]
+            if not entry.is_wanted or match.client == entry.client
+        ]
+        for entry in digests
     }
 
 
@@ -148,7 +179,8 @@ def read_attempts(session: Session, entry_ids: Iterable[int]) -> dict[int, list[
 
 
 def with_entry(kind: str, state: EntryState, clinics: Clinics = None) -> sa.CompoundSelect[Any]:
-    """The ids of the calls or windows of which an entry, or their callback's, is in this state."""
+    """The ids of the calls or windows of which an entry, or their callback's or digest's, is in
+    this state."""
     is_it = sa.and_(Entry.state == state, of_clinics(Entry.clinic_id, clinics))
     own = sa.select(Entry.subject_id).where(Entry.subject_kind == kind, is_it)
     callbacks = (
@@ -168,7 +200,16 @@ def with_entry(kind: str, state: EntryState, clinics: Clinics = None) -> sa.Comp
             ),
         )
     )
-    return own.union(callbacks)
+    digests = (
+        sa.select(Match.subject_id)
+        .join(Entry, sa.and_(Entry.subject_kind == "digest", Entry.subject_id == Match.digest_id))
+        .where(
+            Match.subject_kind == kind,
+            is_it,
+            sa.or_(sa.not_(Entry.is_wanted), Entry.client == Match.client),
+        )
+    )
+    return own.union(callbacks, digests)
 
 
 def of_clinics(column: Any, clinics: Clinics) -> sa.ColumnElement[bool]:

@@ -22,6 +22,7 @@ from ..telephony.marks import Subject
 from .callers import CallersBusy
 from .settle_call import settle_call
 from .settle_conversation import settle_conversation
+from .settle_digest import settle_digest
 
 LONGEST_PAUSE_SECONDS = 3600.0
 BUSY_SECONDS = 0.01
@@ -54,14 +55,13 @@ def settle_subject(runtime: Runtime, subject: Subject) -> bool:
     A subject that cannot be settled is logged and tried
     again later, ever more rarely; it never stops the others.
     """
-    clinic_id, kind, key = subject
+    clinic_id, kind, _ = subject
     try:
         with runtime.db.transaction() as session:
             generation = _take(session, runtime.db, subject)
             if generation is None:
                 return False
-            settle = settle_call if kind is SubjectKind.CALL else settle_conversation
-            again_at = settle(session, runtime, clinic_id, key)
+            again_at = _settle(session, runtime, subject)
             _finish(session, subject, generation, again_at)
     except CallersBusy:
         # It stays due, and whoever is at the caller's callback is done in a moment.
@@ -91,6 +91,15 @@ def lock_subjects(session: Session, db: Database, subjects: Collection[Subject])
     number = sa.func.unnest(sa.cast(list(numbers), ARRAY(sa.BigInteger))).column_valued()
     taken = session.execute(sa.select(number, sa.func.pg_try_advisory_xact_lock(number)))
     return {numbers[row[0]] for row in taken if row[1]}
+
+
+def _settle(session: Session, runtime: Runtime, subject: Subject) -> datetime | None:
+    clinic_id, kind, key = subject
+    if kind is SubjectKind.DIGEST:
+        settle_digest(session, runtime, clinic_id, key)
+        return None
+    settle = settle_call if kind is SubjectKind.CALL else settle_conversation
+    return settle(session, runtime, clinic_id, key)
 
 
 def _take(session: Session, db: Database, subject: Subject) -> int | None:

@@ -19,6 +19,7 @@ from ..signals import announce, call_settled
 from ..telephony.calls import fold_call, settles_at, split_off, split_reused
 from ..telephony.facts import Correction, Fact
 from ..telephony.summaries import CallSummary, summary_from_json, summary_to_json
+from .backlog import is_in_digest, renew_digest_of
 from .callbacks import settle_callbacks
 from .callers import Cause
 from .compose import compose_call, voice_of
@@ -106,6 +107,8 @@ def _write(
     if summary.filtered_by is None:
         party = party_of_call(summary)
         match = match_subject(session, runtime.db, clinic, ("call", call.id), party, now)
+    else:
+        renew_digest_of(session, runtime.db, ("call", call.id))
     kind = known_kind(session, match) if match else ""
     rule = match.rule if match else ""
     wants = decide_call(rules, summary, kind, rule, clinic.timezone)
@@ -113,7 +116,8 @@ def _write(
     clients = written_to(match) or [stranger_record(rules, "notes", kind)]
     voice = voice_of(rules, clinic.timezone, clinic.region)
     content = compose_call(summary, call.call_uuid, voice, rules)
-    notes = [Desired(EntryKind.NOTE, client, content) for client in clients if wants.note]
+    has_own = wants.note and not is_in_digest(match)
+    notes = [Desired(EntryKind.NOTE, client, content) for client in clients if has_own]
     reconcile(session, runtime.db, clinic.id, ("call", call.id), notes, now)
     client = match.client if match else ""
     cause = Cause.of(("call", call.id), call.number, client, call.started_at)

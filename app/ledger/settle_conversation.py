@@ -12,6 +12,7 @@ from ..models import Clinic, Conversation, EntryKind, Match, SubjectKind, Transc
 from ..numbers import NumberKind
 from ..runtime import Runtime
 from ..telephony.conversations import Cut, Kept, Window, fold_windows
+from .backlog import is_in_digest, renew_digest_of
 from .callbacks import settle_callbacks
 from .callers import Cause
 from .compose import compose_transcript, voice_of
@@ -81,10 +82,12 @@ def _write(
         party = party_of_window(window)
         match = match_subject(session, runtime.db, clinic, subject, party, now)
         kind, rule = known_kind(session, match), match.rule
+    else:
+        renew_digest_of(session, runtime.db, subject)
     filtered = transcript.filtered_by = decide_texts(rules, window, kind, rule)
     clients = written_to(match) or [stranger_record(rules, "transcripts", kind)]
     desired = []
-    if filtered is None:
+    if filtered is None and not is_in_digest(match):
         voice = voice_of(rules, conversation.timezone, clinic.region)
         content = compose_transcript(window, conversation.conversation_key, voice, rules)
         desired = [Desired(EntryKind.TRANSCRIPT, client, content) for client in clients]

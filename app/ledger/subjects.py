@@ -26,6 +26,7 @@ from ..numbers import NumberKind, read_number
 from ..signals import announce, number_unmatched
 from ..telephony.facts import EventType, Fact, Grounds
 from ..telephony.summaries import summary_from_json
+from .backlog import follow_backlog, leave_backlog, renew_digest
 from .party import Party
 from .rules import Rules, read_stored
 from .strangers import decide_stranger, leave_outdated
@@ -95,20 +96,24 @@ def match_subject(
         .with_for_update()
     ).first()
     known_as = party.known_as
-    has_waited = match is not None and match.number == known_as
-    if match and has_waited and match.kind not in UNDECIDED:
+    is_known = match is not None and match.number == known_as
+    if match and is_known and match.kind not in UNDECIDED:
+        renew_digest(session, db, match)
         return match
     decided = _decide(session, db, clinic, party, now)
-    if has_waited:
+    if is_known:
         decided = leave_outdated(decided, party.at, now, read_matching(session, clinic.id))
     if match is None or (match.number, match.kind) != (known_as, decided.kind):
         _announce(session, clinic.id, known_as, decided.kind)
     if match is None:
         match = Match(clinic_id=clinic.id, subject_kind=subject[0], subject_id=subject[1])
         session.add(match)
+    elif not is_known:
+        leave_backlog(session, db, match)
     match.number = known_as
     keep_decision(match, decided, now)
     session.flush()
+    follow_backlog(session, db, match, waits=known_kind(session, match) in UNDECIDED)
     return match
 
 

@@ -46,7 +46,7 @@ def render(source: str, variables: Mapping[str, Any]) -> str:
 
 
 def render_own(kind: str, variables: Mapping[str, Any]) -> str:
-    """The body of a 'call', 'callback' or 'transcript' in Ringnote's own words."""
+    """The body of a 'call', 'callback', 'transcript' or 'digest' in Ringnote's own words."""
     return _compiled(own_template(kind)).render(variables).strip()
 
 

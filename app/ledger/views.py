@@ -4,9 +4,11 @@
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
 
-from ..telephony.conversations import Window
+from ..telephony.conversations import Message, Window
 from ..telephony.summaries import CallSummary, Direction, Outcome
 from .episodes import Episode, Happening, Kind, in_words
 from .policy import TaskTerms, counted_as
@@ -19,10 +21,22 @@ SHOWN_CALLS = 10
 """The latest calls of a callback that its task tells of one by one, and of what was done since."""
 QUOTED = 200
 """Characters of a text that a task quotes."""
+ABOUT_CALLS = ("how_far", "waited", "talked")
 UNANSWERED = (Outcome.MISSED, Outcome.VOICEMAIL, Outcome.ANSWERED_THEN_VOICEMAIL)
 """Of these somebody should hear first, before the times."""
 PLAIN = Voice("UTC", "US")
 """Titles hold no times, so that any voice says them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waited:
+    """A call, or one text, that a digest tells of. `page` and `key` are of its whole story."""
+
+    at: datetime
+    page: Literal["call", "conversation"]
+    key: str
+    policy_version: int | None
+    what: CallSummary | Message
 
 
 def call_title(summary: CallSummary, voice: Voice = PLAIN) -> str:
@@ -148,6 +162,34 @@ def tell_tally(
     if not texts and (wait := _wait(calls[-1], voice)):
         return voice.say("{calls}, the last {when}, {wait}.", **said, wait=wait)
     return voice.say("{calls}, the last {when}.", **said)
+
+
+def view_digest(number: str, told: Sequence[Waited], voice: Voice) -> View:
+    """What a digest's template is given, in words; `told` is in order of time."""
+    calls = sum(isinstance(each.what, CallSummary) for each in told)
+    texts = len(told) - calls
+    parts = [voice.say_many("{count} call", "{count} calls", calls)] * bool(calls)
+    parts += [voice.say_many("{count} text", "{count} texts", texts)] * bool(texts)
+    return {
+        "title": voice.say("Earlier calls and texts"),
+        "number": voice.number(number, number),
+        "tally": voice.listed(parts),
+        "told": [{"when": voice.moment(each.at), **_waited(each.what, voice)} for each in told],
+    }
+
+
+def _waited(what: CallSummary | Message, voice: Voice) -> dict[str, str]:
+    """A call, or a text in full; '' for what is not known, or has no place in it."""
+    if isinstance(what, Message):
+        mark = f"[{voice.say('attachment')}] " if what.is_attachment else ""
+        said = "they texted: {text}" if what.is_inbound else "the clinic texted: {text}"
+        return {"what": voice.say(said, text=mark + what.text)} | dict.fromkeys(ABOUT_CALLS, "")
+    return {
+        "what": call_title(what, voice),
+        "how_far": tell_how_far(what, voice) if what.outcome in UNANSWERED else "",
+        "waited": _about(what.waited_seconds, voice),
+        "talked": _about(what.talked_seconds, voice),
+    }
 
 
 def _party(summary: CallSummary, voice: Voice) -> dict[str, str]:

@@ -105,6 +105,12 @@ class Match(Base):
         sa.UniqueConstraint("subject_kind", "subject_id"),
         sa.Index(None, "clinic_id", "number"),
         sa.Index(None, "clinic_id", "client", "id"),
+        sa.Index(
+            None,
+            "digest_id",
+            sqlite_where=sa.text("digest_id IS NOT NULL"),
+            postgresql_where=sa.text("digest_id IS NOT NULL"),
+        ),
     )
 
     id: Mapped[Key]
@@ -125,6 +131,10 @@ class Match(Base):
     number_rule_id: Mapped[Ref | None]
     """What a person said of the number, where that decided."""
     decided_at: Mapped[datetime]
+    has_waited: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
+    """Whether it was without a client once while nobody was being asked for one."""
+    digest_id: Mapped[Ref | None]
+    """The digest that tells of it, once it has a client, instead of an entry of its own."""
 
 
 class SyncState(Base):

@@ -34,10 +34,12 @@ def _ulid(moment: datetime, rest: int) -> str:
 
 
 class SubjectKind(enum.StrEnum):
-    """What events add up to."""
+    """What is settled."""
 
     CALL = "call"
     CONVERSATION = "conversation"
+    DIGEST = "digest"
+    """No event is of one: it is settled after the calls and texts that it tells of."""
 
 
 class EventStatus(enum.StrEnum):

@@ -36,6 +36,17 @@ class CallbackState(enum.StrEnum):
     WITHDRAWN = "withdrawn"
 
 
+class Digest(Base):
+    """What waited on a number until its client was known, told by one note."""
+
+    __tablename__ = "ringnote_digest"
+    __table_args__ = (sa.UniqueConstraint("clinic_id", "number"),)
+
+    id: Mapped[Key]
+    clinic_id: Mapped[Ref] = mapped_column(sa.ForeignKey("ringnote_clinic.id", ondelete="CASCADE"))
+    number: Mapped[str]
+
+
 class Callback(Base):
     """One episode of "somebody must call this person back": one open by (clinic, number)."""
 
@@ -131,7 +142,7 @@ class Entry(Base):
     id: Mapped[Key]
     clinic_id: Mapped[Ref] = mapped_column(sa.ForeignKey("ringnote_clinic.id", ondelete="CASCADE"))
     subject_kind: Mapped[str]
-    """'call', 'transcript' or 'callback'."""
+    """'call', 'transcript', 'callback' or 'digest'."""
     subject_id: Mapped[Ref]
     kind: Mapped[EntryKind] = mapped_column(words(EntryKind))
     client: Mapped[str] = mapped_column(default="")
