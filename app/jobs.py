@@ -12,12 +12,14 @@ from .delivery.read_back import claim_turn, read_back
 from .directory.lookup import answer_lookup, claim_lookup
 from .directory.sync import follow_clients
 from .directory.sync_state import claim_due
+from .directory.upload_work import claim_upload
 from .keeping.house import keep_house
 from .keeping.turn import take_turn
 from .runtime import Runtime
 
 SYNC_SECONDS = 5.0
 READ_BACK_SECONDS = 10.0
+IMPORT_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +110,17 @@ def take_read_back(place: Workplace, besides: Collection[int]) -> Job | None:
     return Job(read, turn.clinic_id)
 
 
+def take_import(place: Workplace, _besides: Collection[int]) -> Job | None:
+    """Check or import a client list that was uploaded to this worker's data folder."""
+    runtime = place.runtime
+    work = claim_upload(runtime.db, runtime.settings.data_dir, runtime.clock, place.is_stopping)
+    return Job(work) if work else None
+
+
 JOBS = (
     JobKind("lookup", 4, take_lookup),
     JobKind("sync", 2, take_sync, every_seconds=SYNC_SECONDS),
     JobKind("housekeeping", 1, take_housekeeping, every_seconds=30.0),
+    JobKind("import", 1, take_import, every_seconds=IMPORT_SECONDS),
     JobKind("read_back", 2, take_read_back, every_seconds=READ_BACK_SECONDS),
 )

@@ -3,7 +3,7 @@
 Only what differs is written, so that a repeated import or page costs reads alone.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache
@@ -105,6 +105,13 @@ def plan_clients(
     for client in batch.values():
         _plan_client(plan, client, known.get(client.id), region)
     return plan
+
+
+def count_clients(session: Session, clinic_ids: Collection[int]) -> dict[int, int]:
+    """How many living clients each of these clinics has; one without any is left out."""
+    living = [Client.clinic_id.in_(clinic_ids), Client.deleted_at.is_(None)]
+    query = sa.select(Client.clinic_id, sa.func.count()).where(*living).group_by(Client.clinic_id)
+    return {row[0]: row[1] for row in session.execute(query)}
 
 
 def add_up(tally: Tally, more: Tally) -> None:

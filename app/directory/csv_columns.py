@@ -112,11 +112,21 @@ class Columns:
 def find_columns(
     headings: Sequence[str], mapping: Mapping[str, str | Sequence[str]] | None = None
 ) -> Columns:
-    """Guess the columns; `mapping` names headings outright.
+    """The columns as `guess_columns` takes them. Raises InputError, naming the columns found, also
+    if there is none for ids or for numbers."""
+    columns = guess_columns(headings, mapping)
+    _require(columns.headings, columns.id, columns.phones)
+    return columns
+
+
+def guess_columns(
+    headings: Sequence[str], mapping: Mapping[str, str | Sequence[str]] | None = None
+) -> Columns:
+    """Guess the columns, as far as that can be done; `mapping` names headings outright.
 
     Its keys are those of PARTS; 'phones' and 'patients' take several headings, and an empty list
-    says that there is none. Raises InputError naming the columns found if there is none for ids or
-    for numbers, or if a heading that was named is not there.
+    says that there is none. Raises InputError if there are no headings, or if one that was named is
+    not there.
     """
     shown = tuple(heading.strip() for heading in headings)
     if any(_is_data(heading) for heading in shown):
@@ -140,7 +150,6 @@ def find_columns(
     phones = named.get("phones") or [
         i for i, text in enumerate(shown) if i not in taken and _says_phone(text)
     ]
-    _require(shown, id_, phones)
     return Columns(shown, id_, tuple(phones), name, first, last, tuple(patients))
 
 

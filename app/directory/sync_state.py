@@ -170,11 +170,27 @@ def tell_sync(session: Session, db: Database, connection_id: int) -> dict[str, A
     why), or 'followed'; `clients_seen` of `clients_total`, None where no reading of all was whole;
     `started_at`, `finished_at` (of the last whole run), `due_at` (of the next), `every_seconds`.
     """
-    found = session.get(SyncState, connection_id)
+    return _told(session.get(SyncState, connection_id), db.present(session))
+
+
+def tell_syncs(
+    session: Session, db: Database, clinic_ids: Collection[int]
+) -> dict[int, dict[str, Any]]:
+    """As `tell_sync`, for the connections in use of these clinics, by the clinic's id."""
+    query = (
+        sa.select(Connection.clinic_id, SyncState)
+        .outerjoin(SyncState, SyncState.connection_id == Connection.id)
+        .where(Connection.clinic_id.in_(clinic_ids), Connection.ended_at.is_(None))
+    )
+    now = db.present(session)
+    return {clinic_id: _told(found, now) for clinic_id, found in session.execute(query)}
+
+
+def _told(found: SyncState | None, now: datetime) -> dict[str, Any]:
     if found is None or found.started_at is None:
         every = EVERY_SECONDS if found is None else found.every_seconds
         found = SyncState(clients_seen=0, every_seconds=every)
-    is_running = found.leased_until is not None and found.leased_until > db.present(session)
+    is_running = found.leased_until is not None and found.leased_until > now
     has_died = found.leased_until is not None and not is_running
     every_seconds = EVERY_SECONDS if found.every_seconds is None else found.every_seconds
     return {

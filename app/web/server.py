@@ -8,9 +8,12 @@ import errno
 import socket
 import threading
 import time
+from copy import copy
 from typing import Any
 
 from waitress import wasyncore  # type: ignore[import-untyped]
+from waitress.channel import HTTPChannel  # type: ignore[import-untyped]
+from waitress.parser import HTTPRequestParser  # type: ignore[import-untyped]
 from waitress.server import create_server  # type: ignore[import-untyped]
 
 from ..errors import InputError
@@ -18,8 +21,24 @@ from ..errors import InputError
 THREADS = 32
 MAX_REQUEST_BYTES = 1024 * 1024
 """What is larger is refused before it reaches an application."""
+UPLOADS, MAX_UPLOAD_BYTES = "/clients/import/upload", 64 * 1024 * 1024
+"""But for client lists, of which the console says what is too large."""
 DRAIN_SECONDS = 5.0
 TURN_SECONDS = 1.0
+
+
+class _Parser(HTTPRequestParser):  # type: ignore[misc]
+    adj: Any
+
+    def parse_header(self, header_plus: bytes) -> None:
+        super().parse_header(header_plus)
+        if self.path.endswith(UPLOADS):
+            self.adj = copy(self.adj)
+            self.adj.max_request_body_size = MAX_UPLOAD_BYTES
+
+
+class _Channel(HTTPChannel):  # type: ignore[misc]
+    parser_class = _Parser
 
 
 class Server:
@@ -48,6 +67,7 @@ class Server:
             # A proxy's headers are kept: whoever asks whether a request is local must see them.
             clear_untrusted_proxy_headers=False,
         )
+        self._server.channel_class = _Channel
 
     @property
     def url(self) -> str:

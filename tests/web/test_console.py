@@ -329,7 +329,9 @@ def test_every_file_that_a_page_names_is_there(browser, phone):
             assert answer.status_code == 200
 
 
-def test_home_tells_how_the_clients_of_the_one_clinic_shown_are_followed(browser, runtime, clinic):
+def test_home_tells_how_the_clients_are_followed_and_of_several_clinics_where_not(
+    browser, runtime, clinic
+):
     connection = make_connection(runtime.db, clinic)
     before = text(browser)
     finish(runtime.db, claim(runtime.db, connection.id), restart=False, now=utc_now())
@@ -342,6 +344,8 @@ def test_home_tells_how_the_clients_of_the_one_clinic_shown_are_followed(browser
     assert "Clients as of" in followed
     assert "The clients are followed no further : the PMS answered with garbage." in stopped
     assert "the last run to its end was" in stopped
-    assert "followed no further" not in text(browser)
+    assert "The clients of Oak Street Vets are followed no further" in text(browser)
+    assert "Elm Street Vets are followed" not in text(browser)
+    assert "followed no further" in text(browser, "/clients")
     assert "followed no further" in text(browser, f"/?clinic={clinic.id}")
     assert "followed no further" not in text(browser, f"/?clinic={other.id}")

@@ -28,6 +28,17 @@ def test_a_proxy_s_headers_reach_the_application():
         assert requests.get(url, headers=headers, timeout=10).text == "192.0.2.1"
 
 
+@pytest.mark.parametrize(
+    ("path", "megabytes", "status"),
+    [("/call/correct", 2, 413), ("/clients/import/upload", 2, 200)],
+)
+def test_only_client_lists_may_be_large(path, megabytes, status):
+    with served(answer_ok) as url:
+        answer = requests.post(url + path, data=b"x" * megabytes * 1024**2, timeout=10)
+
+        assert answer.status_code == status
+
+
 def test_a_taken_port_is_told_in_words():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -23,9 +23,8 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
 from ...curl import as_curl, is_cut, secret_names
-from ...delivery.connections import find_connection
 from ...directory.rulings import list_rules
-from ...directory.sync_state import tell_sync
+from ...directory.sync_state import tell_syncs
 from ...directory.waiting import list_unmatched
 from ...ledger.listings import count_backlog, list_recent
 from ...ledger.rows import of_clinics
@@ -107,7 +106,7 @@ def conversation() -> ResponseReturnValue:
 def unmatched() -> ResponseReturnValue:
     """The numbers that wait for somebody to say whose they are."""
     with _reading() as session:
-        clinics = _clinics(session)
+        clinics = list_clinics(session)
         now = current_app.extensions["ringnote"].clock()
         waiting = [
             (clinic, list_unmatched(session, clinic.id), list_rules(session, clinic.id, now))
@@ -175,7 +174,7 @@ def _recent() -> dict[str, Any]:
     show = show if show in SHOWS else ""
     clinic_id = _clinic_id()
     with _reading() as session:
-        clinics = _clinics(session)
+        clinics = list_clinics(session)
         return {
             "rows": list_recent(session, _shown(), show or None, LISTED),
             "counts": count_backlog(session, _shown()),
@@ -183,18 +182,20 @@ def _recent() -> dict[str, Any]:
             "clinic_id": clinic_id,
             "show": show,
             "shows": SHOWS,
-            **_sync(session, [each for each in clinics if clinic_id in (None, each.id)]),
+            "syncs": _syncs(session, [each for each in clinics if clinic_id in (None, each.id)]),
         }
 
 
-def _sync(session: Session, shown: list[Clinic]) -> dict[str, Any]:
-    """How the clients of the one clinic that is shown are followed; nothing where several are."""
-    if len(shown) != 1:
-        return {}
+def _syncs(session: Session, shown: list[Clinic]) -> list[dict[str, Any]]:
+    """How the clients of the one clinic that is shown are followed; of several, where they are
+    followed no further."""
     runtime: Runtime = current_app.extensions["ringnote"]
-    connection = find_connection(session, shown[0].id)
-    told = connection and tell_sync(session, runtime.db, connection.id)
-    return {"sync": told, "sync_clinic": shown[0]}
+    told = tell_syncs(session, runtime.db, [clinic.id for clinic in shown])
+    return [
+        {"clinic": clinic, "sync": told[clinic.id]}
+        for clinic in shown
+        if clinic.id in told and (len(shown) == 1 or told[clinic.id]["state"] == "stopped")
+    ]
 
 
 def _tell(stories: list[dict[str, Any]]) -> ResponseReturnValue:
@@ -207,7 +208,7 @@ def _done() -> str:
     return DONE.get(request.args.get("done", ""), "")
 
 
-def _clinics(session: Session) -> list[Clinic]:
+def list_clinics(session: Session) -> list[Clinic]:
     """The clinics that are theirs who is looking."""
     query = sa.select(Clinic).where(of_clinics(Clinic.id, who().clinics)).order_by(Clinic.name)
     return list(session.scalars(query))
