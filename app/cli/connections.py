@@ -10,11 +10,12 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from ..connectors import CONNECTORS, find_connector
-from ..delivery.account_settings import connector_for
+from ..delivery.account_settings import connector_for, make_connector
 from ..delivery.connections import (
     end_connection,
     find_connection,
     get_connection,
+    learn_account,
     open_connection,
     pause_connection,
     resume_connection,
@@ -67,6 +68,9 @@ def connect(
     ringnote connect "Oak Street Vets" sandbox --set base_url=http://127.0.0.1:8001 --secret token=-
     """
     shown, hidden = read_given(connector, settings, secrets)
+    with runtime.db.reading() as session:
+        begins_at = _read_since(since, get_clinic(session, clinic))
+    account_id, trouble = _ask_account(runtime, connector, shown, hidden)
     with runtime.db.transaction() as session:
         found = get_clinic(session, clinic)
         connection = open_connection(
@@ -77,13 +81,15 @@ def connect(
             shown,
             hidden,
             is_watch_only=watch_only,
-            since=_read_since(since, found),
+            since=begins_at,
             when_in_doubt=WhenInDoubt(when_in_doubt),
+            account_id=account_id,
             now=runtime.clock(),
         )
         value = _value(session, found, connection)
     emit(value, as_json, lambda: _show(value))
-    _warn_unless_reached(runtime, connection)
+    if trouble:
+        say(f"It is connected, but signing in failed just now: {trouble}.")
 
 
 @click.command()
@@ -118,6 +124,7 @@ def check_account(runtime: Runtime, clinic: str, as_json: bool) -> None:
         found, connection = _get_connection(session, clinic)
     result = connector_for(connection, runtime).check()
     with runtime.db.transaction() as session:
+        learn_account(session, connection.id, result.identity)
         has_resumed = resume_if_refused(session, runtime.db, connection.id)
         state = get_connection(session, connection.id).state
     value = {
@@ -238,8 +245,11 @@ def _read_since(text: str | None, found: Clinic) -> datetime | None:
     return datetime.combine(day, time(), ZoneInfo(found.timezone)).astimezone(UTC)
 
 
-def _warn_unless_reached(runtime: Runtime, connection: Connection) -> None:
+def _ask_account(
+    runtime: Runtime, connector: str, settings: dict[str, str], secrets: dict[str, str]
+) -> tuple[str, str]:
+    """The PMS's own id of the account, and why it could not be signed in to; '' for neither."""
     try:
-        connector_for(connection, runtime).check()
+        return make_connector(runtime.http, connector, settings, secrets).check().identity, ""
     except ConnectorError as error:
-        say(f"It is connected, but signing in failed just now: {error}.")
+        return "", str(error)

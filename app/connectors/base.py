@@ -166,6 +166,9 @@ class CheckResult:
 
     account: str
     missing: tuple[str, ...] = field(default=())
+    identity: str = ""
+    """The PMS's own id of the account, where the settings alone do not tell which one it is; else,
+    or where it does not say, ''."""
 
 
 class Connector(ABC):

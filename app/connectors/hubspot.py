@@ -100,7 +100,8 @@ class HubSpotConnector(Connector):
         token = secrets.get("token", "").strip()
         if faults := list(_faults(given, token)):
             raise ConfigError(*faults)
-        self._root = given["base_url"].strip().rstrip("/") + "/crm/v3/objects"
+        self._base_url = given["base_url"].strip().rstrip("/")
+        self._root = self._base_url + "/crm/v3/objects"
         self._headers = {"Authorization": f"Bearer {token}"}
         self._http = http
         self._associations = {
@@ -125,7 +126,16 @@ class HubSpotConnector(Connector):
                 if error.status != 403:
                     raise
                 lacking.append(f"read {kind}: give the private app the scopes of {kind}")
-        return CheckResult(self.title, tuple(lacking))
+        return CheckResult(self.title, tuple(lacking), self._portal())
+
+    def _portal(self) -> str:
+        """HubSpot's id of the account that the token is of; '' where it does not say."""
+        address = self._base_url + "/account-info/v3/details"
+        try:
+            told = self._http.request("GET", address, headers=self._headers).json
+        except ConnectorError:
+            return ""
+        return str(told.get("portalId", "")) if isinstance(told, dict) else ""
 
     def find_clients(self, number: str) -> list[PmsClient]:
         national = phonenumbers.national_significant_number(phonenumbers.parse(number))

@@ -105,7 +105,13 @@ def host_of(connection: Connection) -> str:
 
 
 def is_same_account(former: Connection, connection: Connection) -> bool:
-    return former.connector == connection.connector and _account(former) == _account(connection)
+    """Whether both are of one account: by its own id, where both know one, and by the settings."""
+    ids = {former.account_id, connection.account_id} - {None}
+    return (
+        former.connector == connection.connector
+        and len(ids) < 2
+        and _account(former) == _account(connection)
+    )
 
 
 def _account(connection: Connection) -> Mapping[str, str]:

@@ -52,13 +52,15 @@ def open_connection(
     is_watch_only: bool = False,
     since: datetime | None = None,
     when_in_doubt: WhenInDoubt = WhenInDoubt.ASK,
+    account_id: str = "",
     now: datetime,
 ) -> Connection:
     """Make this the clinic's account in place of the former one, and have what is owed written.
 
-    `since` (UTC) leaves alone what happened before. Opening an account that the clinic had before,
-    say with another token, or after another PMS was tried, takes over what was written to it and
-    how far it was synced. Raises InputError for an unknown connector, ConfigError naming every
+    `since` (UTC) leaves alone what happened before. `account_id` is the PMS's own id of the
+    account, as `check` told it. Opening an account that the clinic had before, say with another
+    token, or after another PMS was tried, takes over what was written to it and how far it was
+    synced. Raises InputError for an unknown connector, ConfigError naming every
     setting that is unknown, missing or wrong. Does not commit.
     """
     connector = make_connector(runtime.http, connector_name, settings, secrets)
@@ -67,6 +69,7 @@ def open_connection(
         connector=connector_name,
         settings=dict(settings),
         secrets=runtime.vault.seal(secrets),
+        account_id=account_id or None,
         state=ConnectionState.ACTIVE,
         is_watch_only=is_watch_only,
         since=since,
@@ -199,6 +202,12 @@ def resume_connection(session: Session, db: Database, connection_id: int) -> int
         .execution_options(synchronize_session=False)
     )
     return len(rows.all())
+
+
+def learn_account(session: Session, connection_id: int, account_id: str) -> None:
+    """Keep the PMS's own id of an account, where it was not known. Does not commit."""
+    connection = get_connection(session, connection_id)
+    connection.account_id = connection.account_id or account_id or None
 
 
 def follow_policy(session: Session, db: Database, clinic_id: int) -> None:

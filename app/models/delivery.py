@@ -45,6 +45,9 @@ class Connection(Base):
     settings: Mapped[Json]
     secrets: Mapped[bytes]
     """Sealed by the vault."""
+    account_id: Mapped[str | None]
+    """The PMS's own id of the account, where its settings do not tell which one it is; None also
+    while that is not known."""
     state: Mapped[ConnectionState] = mapped_column(
         words(ConnectionState), default=ConnectionState.ACTIVE
     )

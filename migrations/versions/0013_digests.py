@@ -1,4 +1,4 @@
-"""What waited on a number, told by one note."""
+"""What waited on a number, told by one note; and which account a connection is of."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -37,12 +37,14 @@ def upgrade() -> None:
         sqlite_where=sa.text("digest_id IS NOT NULL"),
         postgresql_where=sa.text("digest_id IS NOT NULL"),
     )
+    op.add_column("ringnote_connection", sa.Column("account_id", sa.Text(), nullable=True))
     match = sa.table(MATCH, sa.column("kind"), sa.column("has_waited"))
     waits = match.c.kind.in_(("none", "several"))
     op.execute(sa.update(match).where(waits).values(has_waited=sa.true()))
 
 
 def downgrade() -> None:
+    op.drop_column("ringnote_connection", "account_id")
     op.drop_index(INDEX, MATCH)
     op.drop_column(MATCH, "digest_id")
     op.drop_column(MATCH, "has_waited")

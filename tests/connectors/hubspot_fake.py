@@ -35,6 +35,7 @@ SEARCHABLE = {
     "hs_searchable_calculated_phone_number": "phone",
     "hs_searchable_calculated_mobile_number": "mobilephone",
 }
+PORTAL = 4711
 START = datetime(2026, 3, 1, tzinfo=UTC)
 
 
@@ -162,6 +163,7 @@ class HubSpotPms:
             return response
 
         app.register_error_handler(HTTPException, lambda error: _refuse(error.code or 500))
+        app.add_url_rule("/account-info/v3/details", view_func=lambda: {"portalId": PORTAL})
         root = "/crm/v3/objects/<any(contacts,calls,communications,tasks):kind>"
         routes: tuple[tuple[str, str, Callable[..., Any]], ...] = (
             ("GET", "", self._list),

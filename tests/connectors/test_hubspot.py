@@ -130,6 +130,10 @@ def test_a_walk_goes_on_from_every_cursor_it_gave(pms, http) -> None:
         assert [each.clients for each in rest] == [each.clients for each in pages[number + 1 :]]
 
 
+def test_the_portal_is_told_so_that_another_one_s_token_is_another_account(pms, http) -> None:
+    assert pms.connector(http).check().identity == "4711"
+
+
 def test_scopes_that_are_missing_are_named(httpserver, http) -> None:
     empty = {"results": []}
     httpserver.expect_request("/crm/v3/objects/contacts").respond_with_json(empty)

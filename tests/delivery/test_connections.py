@@ -158,6 +158,21 @@ def test_another_account_leaves_what_was_written_to_the_former_one(runtime, clin
     assert rows(runtime) == []
 
 
+@pytest.mark.parametrize(
+    ("before", "now", "is_same"), [("4711", "4712", False), ("4711", "4711", True), ("", "1", True)]
+)
+def test_an_account_of_another_id_is_another_one_whatever_the_settings(
+    runtime, clinic, before, now, is_same
+):
+    former = opened(runtime, clinic, account_id=before)
+    entry = make_entry(runtime.db, clinic, former)
+    change(runtime, Entry, entry, pms_id="N1", connection_id=former.id)
+
+    connection = opened(runtime, clinic, key="another", account_id=now)
+
+    assert get_entry(runtime, entry).connection_id == (connection if is_same else former).id
+
+
 def test_all_that_is_wrong_with_settings_is_told_at_once_and_changes_nothing(runtime, clinic):
     former = opened(runtime, clinic)
 
