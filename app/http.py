@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
@@ -31,6 +30,7 @@ from .errors import (
 )
 from .exchanges import Answered, Sent, note_exchange
 from .transport import Adapter, PrivateAddressError, quieten, unheard
+from .waits import retry_after
 
 USER_AGENT = "Ringnote/0.1"
 CONNECT_SECONDS = 5.0
@@ -38,10 +38,7 @@ READ_SECONDS = 20.0
 TOTAL_SECONDS = 30.0
 """The longest one exchange may last; leases are longer than this."""
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
-RETRY_AFTER_CAP_SECONDS = 6 * 3600.0
 NOT_SENT_TRIES = 3
-SECONDS = re.compile(r"[0-9]{1,15}(\.[0-9]{1,9})?")
-WINDOW_RESET = re.compile(r"(?:^|[;,])\s*(?:t|reset)=([0-9]{1,9})")
 NO_ADDRESS = (
     requests.exceptions.InvalidURL,
     requests.exceptions.InvalidSchema,
@@ -257,39 +254,6 @@ def _code(body: bytes) -> str:
         return ""
     is_word = isinstance(code, str) and re.fullmatch(r"[A-Za-z_]{1,40}", code)
     return f" ({code})" if is_word else ""
-
-
-def retry_after(headers: Mapping[str, str], now: datetime, own: Sequence[str] = ()) -> float | None:
-    """Seconds to wait, from Retry-After, a reset stamp or `RateLimit: …;t=`, or from one of a PMS's
-    `own` headers; None if none is told.
-
-    Clamped to between 1 second and 6 hours.
-    """
-    seconds = _stated_wait(headers, now, own)
-    if seconds is None:
-        return None
-    return min(max(seconds, 1.0), RETRY_AFTER_CAP_SECONDS)
-
-
-def _stated_wait(headers: Mapping[str, str], now: datetime, own: Sequence[str]) -> float | None:
-    value = headers.get("Retry-After", "").strip()
-    if SECONDS.fullmatch(value):
-        return float(value)
-    try:
-        moment = parsedate_to_datetime(value)
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        return (moment - now).total_seconds()
-    except (ValueError, OverflowError):
-        pass
-    if resets := WINDOW_RESET.findall(headers.get("RateLimit", "")):
-        return max(map(float, resets))
-    for name in ("X-RateLimit-Reset", "RateLimit-Reset", *own):
-        value = headers.get(name, "").strip()
-        if SECONDS.fullmatch(value):
-            stamp = float(value) / (1000 if len(value.partition(".")[0]) >= 12 else 1)
-            # A stamp in (milli)seconds since 1970, or the seconds left: nobody waits for years.
-            return stamp - now.timestamp() if stamp >= 1e8 else stamp
-    return None
 
 
 def _was_not_sent(error: BaseException) -> bool:

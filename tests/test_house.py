@@ -31,7 +31,8 @@ ROOMS = (
         "numbers",
         "spool",
     }
-    | {"schema", "settings", "signals", "templating", "toml_reading", "transport", "vault", "wake"},
+    | {"schema", "settings", "signals", "templating", "toml_reading", "transport", "vault"}
+    | {"waits", "wake"},
     {"runtime"},
     {"models"},
     {"connectors"},

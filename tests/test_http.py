@@ -25,7 +25,8 @@ from ringnote.errors import (
     RecordRejected,
     Temporary,
 )
-from ringnote.http import RETRY_AFTER_CAP_SECONDS, Http, retry_after
+from ringnote.http import Http
+from ringnote.waits import RETRY_AFTER_CAP_SECONDS, retry_after
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 SECRET = "s3cret-of-the-clinic"

@@ -9,7 +9,6 @@ lags in search, so what may have been written is looked for among the contact's 
 do not. A search tells 10,000 contacts at most, so a longer one is begun anew where it stood.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
@@ -41,6 +40,7 @@ from .base import (
 )
 from .hubspot_contacts import Contacts, Json, records
 from .hubspot_records import BODIES, note_properties, read_moment, read_text, task_properties
+from .hubspot_settings import faults, names_in
 
 COMMUNICATION = "communication-"
 """Before the id of a transcript, which is another kind of object than a call."""
@@ -98,8 +98,8 @@ class HubSpotConnector(Connector):
     def __init__(self, settings: Mapping[str, str], secrets: Mapping[str, str], http: Http) -> None:
         given = {each.name: each.default for each in self.settings} | dict(settings)
         token = secrets.get("token", "").strip()
-        if faults := list(_faults(given, token)):
-            raise ConfigError(*faults)
+        if wrong := list(faults(given, token)):
+            raise ConfigError(*wrong)
         self._base_url = given["base_url"].strip().rstrip("/")
         self._root = self._base_url + "/crm/v3/objects"
         self._headers = {"Authorization": f"Bearer {token}"}
@@ -109,8 +109,8 @@ class HubSpotConnector(Connector):
             for kind in ("call", "task", "communication")
         }
         self._rates = (Rate(int(given["requests_in_10_seconds"]), 10.0), SEARCHES)
-        self._search_properties = _names(given["search_properties"])
-        self._contacts = Contacts(_names(given["phone_properties"]), self._call)
+        self._search_properties = names_in(given["search_properties"])
+        self._contacts = Contacts(names_in(given["phone_properties"]), self._call)
 
     @property
     def rates(self) -> tuple[Rate, ...]:
@@ -275,27 +275,6 @@ class HubSpotConnector(Connector):
 def _odd(method: str, only_reads: bool) -> ConnectorError:
     said = "HubSpot answered in a form that its documentation does not know"
     return OutcomeUnknown(said) if method == "POST" and not only_reads else Temporary(said)
-
-
-def _faults(given: Mapping[str, str], token: str) -> Iterator[str]:
-    address = given["base_url"].strip()
-    if not re.fullmatch(r"https?://[^@?#\s]+", address):
-        yield "base_url must be a web address such as https://api.hubapi.com"
-    for name in ("phone_properties", "search_properties"):
-        names = _names(given[name])
-        if not names or not all(re.fullmatch(r"[a-z0-9_]+", each) for each in names):
-            yield f"{name} must be names of properties, such as phone,mobilephone"
-    for kind in ("call", "task", "communication"):
-        if not re.fullmatch("[0-9]{1,9}", given[f"{kind}_association"].strip()):
-            yield f"{kind}_association must be the number of an association type"
-    if not re.fullmatch("[1-9][0-9]{0,5}", given["requests_in_10_seconds"].strip()):
-        yield "requests_in_10_seconds must be a whole number, 1 or more"
-    if not token or not (token.isascii() and token.isprintable()):
-        yield "token must be a private app's access token; it begins with pat-"
-
-
-def _names(listed: str) -> list[str]:
-    return [each.strip() for each in listed.split(",") if each.strip()]
 
 
 def _path(pms_id: str) -> str:
