@@ -150,7 +150,6 @@ def _willing(tells_time: bool, also: sa.ColumnElement[bool]) -> sa.Select[tuple[
             ~sa.exists().where(CLINIC.id == CONNECTION.clinic_id, CLINIC.is_watch_only),
             CONNECTION.id.not_in(sa.bindparam("besides", expanding=True)),
             sa.func.coalesce(PACE.host, "").not_in(sa.bindparam("full", expanding=True)),
-            sa.func.coalesce(PACE.host, "").not_in(sa.bindparam("full", expanding=True)),
             sa.or_(PACE.blocked_until.is_(None), PACE.blocked_until <= now),
             first_due <= now,
             _in_flight(PACE.connection_id, tells_time) < most,
