@@ -86,7 +86,9 @@ def break_fence() -> None:
     """Have workers believe that they hold whatever they once claimed, and the outbox too; nor does
     anybody write again what was written without a lease."""
     work = claim._work
-    claim._work = lambda row, entry: replace(work(row, entry), lease_token=f"entry {entry.id}")
+    claim._work = lambda row, entry, now: replace(
+        work(row, entry, now), lease_token=f"entry {entry.id}"
+    )
     Leases.is_held = lambda _leases, _work: True
     finish._write_again = lambda *_: None
 

@@ -121,7 +121,7 @@ def _set_up(runtime: Runtime, pms_url: str, seed: int) -> list[Clinic]:
                 session, runtime, clinic.id, "sandbox", settings, secrets, now=now
             )
             token = issue_webhook_token(session, clinic.id, now)
-        connector = connector_for(connection, runtime.vault, runtime.http)
+        connector = connector_for(connection, runtime)
         sync_clients(runtime.db, clinic, connection.id, connector, utc_now)
         system = PhoneSystem(Office(container), callers, seed=seed + number, couple=couple)
         clinics.append(Clinic(token, system))

@@ -21,6 +21,8 @@ from ringnote.settings import load_settings
 
 # Taken out: `ringnote check` rightly wonders at a setting that it does not know.
 NO_SKIPS = os.environ.pop("RINGNOTE_NO_SKIPS", "")
+COPY = "CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY"
+"""Twice as fast as by the log, which would let others go on meanwhile."""
 NAMES = (f"ringnote_test_{os.getpid()}_{number}" for number in itertools.count())
 
 
@@ -81,7 +83,7 @@ def postgres_template(postgres_url) -> Iterator[str]:
 def postgres_copy(postgres_url, postgres_template) -> Iterator[str]:
     """One migrated PostgreSQL database's URL, for tests that clean up after themselves."""
     name = next(NAMES)
-    _execute(postgres_url, "CREATE DATABASE {} TEMPLATE {}", name, postgres_template)
+    _execute(postgres_url, COPY, name, postgres_template)
     yield _named(postgres_url, name)
     _execute(postgres_url, "DROP DATABASE {} WITH (FORCE)", name)
 
@@ -110,7 +112,7 @@ def database_url(request, tmp_path) -> Iterator[str]:
     server = request.getfixturevalue("postgres_url")
     template = request.getfixturevalue("postgres_template")
     name = next(NAMES)
-    _execute(server, "CREATE DATABASE {} TEMPLATE {}", name, template)
+    _execute(server, COPY, name, template)
     yield _named(server, name)
     _execute(server, "DROP DATABASE {} WITH (FORCE)", name)
 
