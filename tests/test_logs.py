@@ -1,5 +1,6 @@
 """Logs hold no client's name, number or text, and no secret."""
 
+import itertools
 import logging
 import os
 import secrets
@@ -72,7 +73,11 @@ def test_every_failure_at_once_is_logged_without_a_word_of_it(runtime, watch, mo
     assert watch.leaks() == []
 
 
-@pytest.mark.parametrize("kind", list(FaultKind))
+@pytest.mark.parametrize(
+    ("kind", "database_url"),
+    [*zip(FaultKind, itertools.cycle(["sqlite", "postgresql"]), strict=False)],
+    indirect=["database_url"],
+)
 def test_whatever_the_pms_does_neither_logs_nor_attempts_tell_of_clients(
     runtime, watch, tmp_path, kind
 ):

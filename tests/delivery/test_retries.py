@@ -29,7 +29,7 @@ from ringnote.models import (
 )
 from stories import write
 
-MANY = 20_000
+MANY = 4_000
 LATER = timedelta(hours=3)
 TENTH = timedelta(seconds=0.1)
 
