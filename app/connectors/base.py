@@ -89,6 +89,11 @@ class Written:
     was_there: bool = False
 
 
+def tells(text: str, reference: str) -> bool:
+    """Whether a line of a note's or task's text ends with this reference."""
+    return any(line.split()[-1:] == [reference] for line in text.splitlines())
+
+
 @dataclass(frozen=True, slots=True)
 class NoteText:
     """What a note says in the PMS."""

@@ -214,15 +214,10 @@ class FhirConnector(Connector):
         headers: Mapping[str, str],
         query: Mapping[str, str] | None,
     ) -> Answer:
-        token = self._token or self._sign_in.token()
-        try:
+        def send(token: str) -> Answer:
             return self._exchange(method, url, body, headers, query, token)
-        except CredentialsRejected as error:
-            if self._token or error.status != 401:
-                raise
-        # Nothing was done: the server did not look further than at the token.
-        self._sign_in.refused(token)
-        return self._exchange(method, url, body, headers, query, self._sign_in.token())
+
+        return send(self._token) if self._token else self._sign_in.sending(send)
 
     def _exchange(
         self,

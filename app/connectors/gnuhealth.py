@@ -29,6 +29,7 @@ from .base import (
     Task,
     TaskStatus,
     Written,
+    tells,
 )
 from .gnuhealth_parties import find_parties, walk_parties
 from .tryton import ODD_ANSWER, Tryton
@@ -145,8 +146,7 @@ class GnuHealthConnector(Connector):
             whose = ["resource", "=", f"party.party,{_number(client_id)}"]
         domain = [whose, [field, "ilike", f"%{reference}%"]]
         for found in self._tryton.read(f"{model}.search_read", domain, 0, 50, None, [field]):
-            lines = str(found.get(field) or "").splitlines()
-            if any(line.split()[-1:] == [reference] for line in lines):
+            if tells(str(found.get(field) or ""), reference):
                 return str(found["id"])
         return None
 

@@ -37,6 +37,7 @@ from .base import (
     Task,
     TaskStatus,
     Written,
+    tells,
 )
 from .hubspot_contacts import Contacts, Json, records
 from .hubspot_records import BODIES, note_properties, read_moment, read_text, task_properties
@@ -196,7 +197,7 @@ class HubSpotConnector(Connector):
         for each in kinds:
             prefix = COMMUNICATION if each == "communications" else ""
             for pms_id, text in self._read(each, _associated(contact, each)):
-                if any(line.split()[-1:] == [reference] for line in text.splitlines()):
+                if tells(text, reference):
                     return prefix + pms_id
         return None
 

@@ -2,9 +2,11 @@
 
 import threading
 import time
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from ..errors import CredentialsRejected, OutcomeUnknown, RecordGone, RecordRejected, Temporary
-from ..http import Http
+from ..http import Answer, Http
 
 SLACK = 0.1
 """The part of its life before whose end a token is renewed."""
@@ -13,18 +15,32 @@ LIVES_SECONDS = 300.0
 
 
 class ClientCredentials:
-    """A token for many threads: one of them fetches it, the others wait for that one."""
+    """A token for many threads: one of them fetches it, the others wait for that one.
+
+    `more` is what a PMS asks for besides; one that `takes_json` wants all of it so, not as a form.
+    """
 
     def __init__(
-        self, http: Http, token_url: str, client_id: str, client_secret: str, scope: str = ""
+        self,
+        http: Http,
+        token_url: str,
+        client_id: str,
+        client_secret: str,
+        scope: str = "",
+        *,
+        more: Mapping[str, str] | None = None,
+        takes_json: bool = False,
     ) -> None:
         self._http = http
         self._url = token_url
-        self._form = {
+        asked = {
             "grant_type": "client_credentials",
             "client_id": client_id,
             "client_secret": client_secret,
-        } | ({"scope": scope} if scope else {})
+        }
+        asked |= {"scope": scope} if scope else {}
+        asked |= more or {}
+        self._body: dict[str, Any] = {"json": asked} if takes_json else {"data": asked}
         self._lock = threading.Lock()
         self._token = ""
         self._renew_at = 0.0
@@ -42,10 +58,22 @@ class ClientCredentials:
             if token == self._token:
                 self._renew_at = 0.0
 
+    def sending(self, send: Callable[[str], Answer]) -> Answer:
+        """What `send` is answered with the token in force, or with a new one if that is refused."""
+        token = self.token()
+        try:
+            return send(token)
+        except CredentialsRejected as error:
+            if error.status != 401:
+                raise
+        # Nothing was done: the PMS did not look further than at the token.
+        self.refused(token)
+        return send(self.token())
+
     def _fetch(self) -> None:
         asked_at = time.monotonic()
         try:
-            told = self._http.request("POST", self._url, data=self._form).json
+            told = self._http.request("POST", self._url, **self._body).json
         except OutcomeUnknown as error:
             raise Temporary(f"no token: {error}", status=error.status) from None
         except RecordGone as error:

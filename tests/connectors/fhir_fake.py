@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl, urlencode
 
 from connectors.contract import Kept
 from connectors.faulty import make_faulty
+from connectors.serving import Tokens
 from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException
 
@@ -36,8 +37,7 @@ class FhirPms:
 
     def __init__(self) -> None:
         self.faults = Faults()
-        self.tokens: list[str] = []
-        self.lives_seconds = 3600
+        self.tokens = Tokens(client_id=self.client_id, client_secret=self.secret)
         self.kept_resources: dict[str, dict[str, Json]] = {kind: {} for kind in KINDS}
         self._ids = itertools.count(1)
         self._hours = itertools.count()
@@ -129,8 +129,7 @@ class FhirPms:
         def let_in() -> Response | None:
             if _asks_for_token():
                 return None
-            given = request.headers.get("Authorization", "").removeprefix("Bearer ")
-            return None if given in self.tokens[-1:] else _refuse(401)
+            return None if self.tokens.is_let_in() else _refuse(401)
 
         make_faulty(app, self.faults, _refuse, spares=_asks_for_token)
         app.register_error_handler(HTTPException, lambda error: _refuse(error.code or 500))
@@ -143,16 +142,7 @@ class FhirPms:
         return app
 
     def _give_token(self) -> tuple[Json, int]:
-        form = request.form
-        if (form["client_id"], form["client_secret"]) != (self.client_id, self.secret):
-            return {"error": "invalid_client", "error_description": "no such client"}, 401
-        assert form["grant_type"] == "client_credentials"
-        self.tokens.append(f"access-token-{len(self.tokens) + 1}")
-        return {
-            "access_token": self.tokens[-1],
-            "token_type": "Bearer",
-            "expires_in": self.lives_seconds,
-        }, 200
+        return self.tokens.give(request.form)
 
     def _search(self, kind: str) -> Response:
         asked = request.args

@@ -1,13 +1,13 @@
 """FHIR R4: the contract, and what is special to the standard and to signing in by OAuth 2."""
 
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 from connectors.contract import BODY, NAME, TITLE, ConnectorContract, Kept, gather
 from connectors.fhir_fake import FhirPms
+from connectors.serving import served
 
 from ringnote.connectors.base import Kind, Note, Task, TaskStatus
 from ringnote.connectors.fhir import FhirConnector
@@ -18,34 +18,18 @@ from ringnote.errors import (
     RecordRejected,
     Temporary,
 )
-from ringnote.http import Http
 
 WHEN = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
 NOTE = Note("r-1", TITLE, BODY, WHEN, "R-1")
 TASK = Task("r-1", "Call back: missed call", BODY, WHEN, "R-2")
 
 
-@pytest.fixture
-def pms() -> Iterator[FhirPms]:
-    pms = FhirPms()
-    yield pms
-    pms.server.stop()
-
-
-@pytest.fixture
-def http() -> Iterator[Http]:
-    http = Http(allow_private=True)
-    yield http
-    http.close()
+pms = served(FhirPms)
 
 
 class TestFhirConnector(ConnectorContract):
     connector_class = FhirConnector
     unknown_client = "r-999999"
-
-    @pytest.fixture
-    def pms(self, pms: FhirPms) -> FhirPms:
-        return pms
 
 
 def test_one_token_serves_many_threads(pms, http) -> None:
@@ -57,23 +41,23 @@ def test_one_token_serves_many_threads(pms, http) -> None:
     for thread in threads:
         thread.join()
 
-    assert len(pms.tokens) == 1
+    assert len(pms.tokens.given) == 1
 
 
 def test_a_token_that_is_taken_no_longer_is_renewed_once(pms, http) -> None:
     [client_id] = pms.add_clients([(NAME, ())])
     connector = pms.connector(http)
     connector.check()
-    pms.tokens.append("somebody-elses")
+    pms.tokens.given.append("somebody-elses")
 
     connector.create_note(replace(NOTE, client_id=client_id), "key")
 
-    assert len(pms.tokens) == 3
+    assert len(pms.tokens.given) == 3
     assert len(pms.kept(Kind.NOTE, client_id)) == 1
 
 
 def test_a_token_is_renewed_before_it_expires(pms, http, monkeypatch) -> None:
-    pms.lives_seconds = 100
+    pms.tokens.lives_seconds = 100
     connector = pms.connector(http)
     connector.check()
     now = 89.0
@@ -81,15 +65,15 @@ def test_a_token_is_renewed_before_it_expires(pms, http, monkeypatch) -> None:
     monkeypatch.setattr("ringnote.connectors.oauth.time.monotonic", lambda: now + 1e9)
     connector.check()
 
-    assert len(pms.tokens) == 2
+    assert len(pms.tokens.given) == 2
 
 
 def test_a_token_that_does_not_expire_needs_no_signing_in(pms, http) -> None:
-    pms.tokens.append("a-fixed-one")
+    pms.tokens.given.append("a-fixed-one")
     connector = FhirConnector({"base_url": pms.root}, {"token": "a-fixed-one"}, http)
 
     assert connector.check().missing == ()
-    assert pms.tokens == ["a-fixed-one"]
+    assert pms.tokens.given == ["a-fixed-one"]
 
 
 def test_a_patient_who_is_not_there_gets_no_note(pms, http) -> None:
@@ -103,7 +87,7 @@ def test_an_id_that_leads_elsewhere_is_refused_before_it_is_sent(pms, http) -> N
     with pytest.raises(RecordRejected):
         pms.connector(http).create_note(replace(NOTE, client_id="../Task/1"), "key")
 
-    assert pms.tokens == []
+    assert pms.tokens.given == []
 
 
 def test_what_is_withdrawn_is_marked_as_entered_in_error(pms, http) -> None:

@@ -1,13 +1,13 @@
 """GNU Health: the contract, and what is special to Tryton."""
 
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 from connectors.contract import BODY, NAME, TITLE, ConnectorContract, gather
 from connectors.gnuhealth_pms import GnuHealthPms
+from connectors.serving import served
 from connectors.tryton_fake import SessionDead, Tryton, UserError
 
 from ringnote.connectors.base import Kind, Note, Task
@@ -42,27 +42,12 @@ class FakeGnuHealth(GnuHealthPms):
         return 200, {"id": 1, "result": result}
 
 
-@pytest.fixture
-def pms() -> Iterator[FakeGnuHealth]:
-    pms = FakeGnuHealth()
-    yield pms
-    pms.server.stop()
-
-
-@pytest.fixture
-def http() -> Iterator[Http]:
-    http = Http(allow_private=True)
-    yield http
-    http.close()
+pms = served(FakeGnuHealth)
 
 
 class TestGnuHealthConnector(ConnectorContract):
     connector_class = GnuHealthConnector
     unknown_client = "999999"
-
-    @pytest.fixture
-    def pms(self, pms: FakeGnuHealth) -> FakeGnuHealth:
-        return pms
 
 
 def test_many_threads_sign_in_once(pms, http) -> None:

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +12,7 @@ import jsonschema_rs
 import pytest
 from connectors.contract import BODY, BODY_2, NAME, TITLE, ConnectorContract, Kept, gather
 from connectors.hubspot_fake import Exchange, HubSpotPms
+from connectors.serving import served
 
 from ringnote.connectors.base import Kind, Note, Rate, Task
 from ringnote.connectors.hubspot import HubSpotConnector
@@ -25,27 +25,12 @@ NOTE = Note("501", TITLE, BODY, datetime(2026, 3, 2, 14, 30, tzinfo=UTC), "R-1")
 TASK = Task("501", "Call back: missed call", BODY_2, NOTE.occurred_at, "R-2")
 
 
-@pytest.fixture
-def pms() -> Iterator[HubSpotPms]:
-    pms = HubSpotPms()
-    yield pms
-    pms.server.stop()
-
-
-@pytest.fixture
-def http() -> Iterator[Http]:
-    http = Http(allow_private=True)
-    yield http
-    http.close()
+pms = served(HubSpotPms)
 
 
 class TestHubSpotConnector(ConnectorContract):
     connector_class = HubSpotConnector
     unknown_client = "999999"
-
-    @pytest.fixture
-    def pms(self, pms: HubSpotPms) -> HubSpotPms:
-        return pms
 
 
 def test_a_transcript_is_a_communication_and_stays_one(pms, http) -> None:

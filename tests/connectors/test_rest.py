@@ -27,7 +27,6 @@ from ringnote.errors import (
     Temporary,
 )
 from ringnote.exchanges import recording
-from ringnote.http import Http
 
 WHEN = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
 NOTE = Note("C 1/2", 'Missed "call"', "said: \\ {{ title }}\nRingnote rn-1", WHEN, "rn-1")
@@ -48,13 +47,6 @@ FULL = {
     "delete_note": '{ path = "/notes/{{ id }}" }',
     "find_note": '{ path = "/notes", query = { client = "{{ client }}" }, text = "text" }',
 }
-
-
-@pytest.fixture
-def http():
-    http = Http(allow_private=True)
-    yield http
-    http.close()
 
 
 @pytest.fixture
