@@ -7,6 +7,7 @@ from .base import Connector
 from .fhir import FhirConnector
 from .gnuhealth import GnuHealthConnector
 from .hubspot import HubSpotConnector
+from .provet import ProvetConnector
 from .rest.connector import RestConnector
 from .sandbox import SandboxConnector
 
@@ -16,6 +17,7 @@ CONNECTORS: dict[str, type[Connector]] = {
         FhirConnector,
         GnuHealthConnector,
         HubSpotConnector,
+        ProvetConnector,
         RestConnector,
         SandboxConnector,
     )

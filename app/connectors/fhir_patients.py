@@ -7,11 +7,10 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urljoin
 
-import phonenumbers
-
 from ..errors import Temporary
 from .base import ClientPage, Phone, PmsClient
 from .fhir_resources import Resource
+from .spellings import spell
 
 Get = Callable[..., Resource]
 """Reads a URL (and a query) as JSON."""
@@ -58,22 +57,6 @@ def walk_patients(get: Get, root: str, cursor: Mapping[str, str] | None) -> Iter
             return
         url = more
         yield ClientPage(clients, {"next": url, "newest": newest})
-
-
-def spell(number: str) -> list[str]:
-    """The usual spellings of a number (E.164), which a search for the exact text must name."""
-    parsed = phonenumbers.parse(number)
-    national = phonenumbers.national_significant_number(parsed)
-    local = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.NATIONAL)
-    abroad = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.INTERNATIONAL)
-    spelt = [number, number.removeprefix("+"), national, local, abroad]
-    if parsed.country_code == 1 and len(national) == 10:
-        area, exchange, rest = national[:3], national[3:6], national[6:]
-        for head in ("", "1-", "+1-", "+1 ", "1 "):
-            spelt += [f"{head}{area}-{exchange}-{rest}", f"{head}({area}) {exchange}-{rest}"]
-        spelt += [f"{area}.{exchange}.{rest}", f"{area} {exchange} {rest}"]
-        spelt += [f"({area}){exchange}-{rest}"]
-    return list(dict.fromkeys(spelt))
 
 
 def _clients(bundle: Resource) -> tuple[PmsClient, ...]:

@@ -6,12 +6,10 @@ from email.utils import parsedate_to_datetime
 from itertools import islice
 from typing import Any
 
-import phonenumbers
-
 from ...clock import utc_now
 from ...errors import CredentialsRejected, RecordGone
-from ...numbers import read_numbers
 from ..base import ClientPage, Phone, PmsClient
+from ..spellings import may_have
 from .answers import is_true, odd, read_id, read_moment, read_several, read_text, read_texts
 from .description import Description
 from .filling import Variables, fill_text, number_forms
@@ -46,7 +44,7 @@ class Clients:
         return [
             each
             for each in found.values()
-            if not each.is_deleted and (search.exact or _may_have(each, number))
+            if not each.is_deleted and (search.exact or may_have(each, number))
         ]
 
     def walk(self, cursor: Cursor | None) -> Iterator[ClientPage]:
@@ -128,16 +126,6 @@ def _phones(found: Any) -> Iterator[Phone]:
                 yield Phone(str(number), str(label or ""))
         elif each:
             raise odd("a client's numbers")
-
-
-def _may_have(client: PmsClient, number: str) -> bool:
-    """Whether a client has a number; where none of theirs is told, what the PMS found holds."""
-    region = phonenumbers.region_code_for_number(phonenumbers.parse(number)) or "US"
-    return not client.phones or any(
-        read.e164 == number
-        for phone in client.phones
-        for read in read_numbers(phone.number, region)
-    )
 
 
 def _told_at(page: Page) -> datetime:

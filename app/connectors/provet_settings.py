@@ -1,0 +1,72 @@
+"""What Provet Cloud's connector is told of an account, and what can be wrong with that.
+
+What Provet Cloud's documentation does not say is a setting.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+
+from .base import Setting
+
+SETTINGS = (
+    Setting("base_url", "Its address with its number, e.g. https://us.provetcloud.com/1234"),
+    Setting("client_id", "The client id of the REST API application", tells_account=False),
+    Setting("client_secret", "The client secret of that application", is_secret=True),
+    Setting("scope", "The scope to ask for", default="restapi", tells_account=False),
+    Setting(
+        "phone_filter",
+        "The filter of client/ by which a number is found",
+        default="phone__icontains",
+        tells_account=False,
+    ),
+    Setting(
+        "client_filter",
+        "The filter of note/ and task/ by which those of one client are found",
+        default="client__is",
+        tells_account=False,
+    ),
+    Setting(
+        "note_field", "The field of a note that holds its text", default="note", tells_account=False
+    ),
+    Setting("note_type", "The number of the type of its notes", default="1", tells_account=False),
+    Setting("task_type", "The number of the type of its tasks", default="5", tells_account=False),
+    Setting("open_status", "The number of an open task's status", default="1", tells_account=False),
+    Setting(
+        "done_status",
+        "The number of a done task's status; without it, callbacks become notes",
+        is_required=False,
+        tells_account=False,
+    ),
+    Setting(
+        "created_user",
+        "The id of the user by whom its tasks are to be created, if Provet Cloud wants one",
+        is_required=False,
+        tells_account=False,
+    ),
+)
+NAMES = ("phone_filter", "client_filter", "note_field")
+NUMBERS = ("note_type", "task_type", "open_status")
+OPTIONAL_NUMBERS = ("done_status", "created_user")
+
+
+def faults(given: Mapping[str, str]) -> Iterator[str]:
+    """Of settings and secrets, stripped, with their defaults."""
+    if not re.fullmatch(r"https?://[^@?#\s/]+/[0-9]+/?", given["base_url"]):
+        yield "base_url must be an address with a number, such as https://us.provetcloud.com/1234"
+    for name in ("client_id", "client_secret", "scope"):
+        value = given.get(name, "")
+        if not value or not (value.isascii() and value.isprintable()):
+            yield f"{name} must be given, in printable ASCII"
+    for name in NAMES:
+        if not re.fullmatch(r"[a-z][a-z0-9_.]*", given[name]):
+            yield f"{name} must be a name of Provet Cloud's, such as {_default(name)}"
+    for name in (*NUMBERS, *OPTIONAL_NUMBERS):
+        value = given[name]
+        if not re.fullmatch("[0-9]{1,9}", value) and (value or name in NUMBERS):
+            yield f"{name} must be a whole number"
+    if given["done_status"] and given["done_status"] == given["open_status"]:
+        yield "done_status must be another number than open_status"
+
+
+def _default(name: str) -> str:
+    return next(each.default for each in SETTINGS if each.name == name)
