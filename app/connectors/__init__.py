@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from ..errors import ConfigError
 from .base import Connector
+from .ezyvet import EzyVetConnector
 from .fhir import FhirConnector
 from .gnuhealth import GnuHealthConnector
 from .hubspot import HubSpotConnector
@@ -14,6 +15,7 @@ from .sandbox import SandboxConnector
 CONNECTORS: dict[str, type[Connector]] = {
     each.name: each
     for each in (
+        EzyVetConnector,
         FhirConnector,
         GnuHealthConnector,
         HubSpotConnector,
