@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from ..errors import ConfigError
 from .base import Connector
+from .cliniko import ClinikoConnector
 from .ezyvet import EzyVetConnector
 from .fhir import FhirConnector
 from .gnuhealth import GnuHealthConnector
@@ -15,6 +16,7 @@ from .sandbox import SandboxConnector
 CONNECTORS: dict[str, type[Connector]] = {
     each.name: each
     for each in (
+        ClinikoConnector,
         EzyVetConnector,
         FhirConnector,
         GnuHealthConnector,
