@@ -84,7 +84,15 @@ class ClientCredentials:
             raise CredentialsRejected(said, status=error.status) from None
         if not isinstance(told, dict) or not isinstance(told.get("access_token"), str):
             raise Temporary("the PMS answered with something other than a token")
-        lives = told.get("expires_in")
-        seconds = float(lives) if isinstance(lives, int | float) and lives > 0 else LIVES_SECONDS
+        seconds = _seconds(told.get("expires_in"))
         self._token = told["access_token"]
         self._renew_at = asked_at + seconds * (1 - SLACK)
+
+
+def _seconds(lives: object) -> float:
+    """How long a token lives: told as a number, or by some as a text that is one."""
+    try:
+        seconds = float(lives) if isinstance(lives, int | float | str) else 0.0
+    except ValueError:
+        seconds = 0.0
+    return seconds if 0 < seconds < float("inf") else LIVES_SECONDS

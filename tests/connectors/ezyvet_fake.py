@@ -44,7 +44,7 @@ class EzyVetPms:
             site_uid="site-1",
             scope="read-contact,read-contactdetail,read-communication,write-communication",
         )
-        self.tokens.lives_seconds = 1_209_600
+        self.tokens.lives_seconds = "1209600"
         self.records: dict[str, dict[str, Json]] = {name: {} for name in RESOURCES}
         self._ids = itertools.count(1)
         self._hours = itertools.count()

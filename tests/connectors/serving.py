@@ -31,12 +31,13 @@ def served(kind: Callable[[], Kind]) -> Callable[[], Iterator[Kind]]:
 
 
 class Tokens:
-    """Gives tokens to one client, who is let in with the newest alone. `given` are all of them."""
+    """Gives tokens to one client, who is let in with the newest alone. `given` are all of them,
+    `lives_seconds` is what is said of each."""
 
     def __init__(self, **wanted: str) -> None:
         self.wanted = {"grant_type": "client_credentials", **wanted}
         self.given: list[str] = []
-        self.lives_seconds = 3600
+        self.lives_seconds: object = 3600
 
     def give(self, asked: Mapping[str, Any]) -> tuple[dict[str, Any], int]:
         if dict(asked) != self.wanted:

@@ -1,6 +1,7 @@
 """FHIR R4: the contract, and what is special to the standard and to signing in by OAuth 2."""
 
 import threading
+import time
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -11,6 +12,7 @@ from connectors.serving import served
 
 from ringnote.connectors.base import Kind, Note, Task, TaskStatus
 from ringnote.connectors.fhir import FhirConnector
+from ringnote.connectors.oauth import LIVES_SECONDS
 from ringnote.errors import (
     ConfigError,
     OutcomeUnknown,
@@ -66,6 +68,21 @@ def test_a_token_is_renewed_before_it_expires(pms, http, monkeypatch) -> None:
     connector.check()
 
     assert len(pms.tokens.given) == 2
+
+
+@pytest.mark.parametrize(("lives", "fetched"), [("3600", 1), (None, 2), ("soon", 2), (-1, 2)])
+def test_a_token_lives_as_long_as_is_told_in_whatever_form(
+    pms, http, monkeypatch, lives, fetched
+) -> None:
+    pms.tokens.lives_seconds = lives
+    connector = pms.connector(http)
+    connector.check()
+    later = time.monotonic() + 2 * LIVES_SECONDS
+
+    monkeypatch.setattr("ringnote.connectors.oauth.time.monotonic", lambda: later)
+    connector.check()
+
+    assert len(pms.tokens.given) == fetched
 
 
 def test_a_token_that_does_not_expire_needs_no_signing_in(pms, http) -> None:
