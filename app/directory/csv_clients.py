@@ -49,7 +49,7 @@ class ListFile:
             raise InputError(f"{path} cannot be read: {error.strerror}.") from None
         if not isinstance(headings, Row):
             raise InputError("The first row, which names the columns, cannot be read.")
-        self.headings = tuple(heading.strip() for heading in headings.cells)
+        self.headings = tuple(map(_plain, headings.cells))
 
     def rows(self) -> Iterator[Row | Rejection]:
         """What is below the headings."""

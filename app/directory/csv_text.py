@@ -158,9 +158,10 @@ def _detect_encoding(path: Path, sample: bytes) -> str:
         if sample.startswith(mark):
             return encoding
     half = max(len(sample) // 2, 1)
-    if sample[1::2].count(0) > half * 0.7:
+    first, second = (sample[place::2].count(0) / half for place in (0, 1))
+    if second > 0.7 > first:
         return "utf-16-le"
-    if sample[::2].count(0) > half * 0.7:
+    if first > 0.7 > second:
         return "utf-16-be"
     if sample.count(0) > len(sample) * 0.001:
         raise InputError("The file is not text; save the clients as CSV (UTF-8) and try again.")

@@ -62,7 +62,7 @@ class RejectedRows:
         """Write one."""
         if self._file is None:
             self._file = open_private(self._path)
-            self._write([LINE, REASON, *self._headings])
+            self._write([LINE, REASON, *map(neutral, self._headings)])
         self._write([str(row.line), row.reason, *map(neutral, row.cells)])
         self.count += 1
 

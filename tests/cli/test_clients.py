@@ -256,7 +256,7 @@ def test_rejected_rows_are_written_safely_mended_and_imported_again(
 ) -> None:
     path = write(
         tmp_path,
-        'id,name,phone\n,=cmd(),+12125550142\n2,Joe,none of it\n3,"Ann,2125550144\n4,Al,\n',
+        'id,=name,phone\n,=cmd(),+12125550142\n2,Joe,none of it\n3,"Ann,2125550144\n4,Al,\n',
     )
     rejected = tmp_path / "rejected.csv"
 
@@ -268,7 +268,7 @@ def test_rejected_rows_are_written_safely_mended_and_imported_again(
     assert "mend them there" in first.stderr
     assert (rejected.stat().st_mode & 0o777) == 0o600
     assert text.splitlines() == [
-        "ringnote_line,ringnote_reason,id,name,phone",
+        "ringnote_line,ringnote_reason,id,'=name,phone",
         "2,it has no client id,,'=cmd(),'+12125550142",
         "3,none of its phone numbers can be read,2,Joe,none of it",
         "4,a quotation mark is opened and never closed,3,Ann,2125550144",

@@ -111,6 +111,7 @@ def test_a_giant_cell_and_a_giant_line_cost_their_rows_alone(tmp_path: Path) -> 
         (b"\x1f\x8b\x08", "gzip.*unpack"),
         (b"<html><table>", "web page"),
         (bytes(range(256)) * 8, "not text"),
+        (b"id,phone\n1,2125550142\n" + bytes(4096), "not text"),
     ],
 )
 def test_what_is_no_csv_is_told_so(tmp_path: Path, content: bytes, said: str) -> None:
