@@ -42,6 +42,8 @@ def confirm_entry(
     row = session.get(OutboxRow, entry.id, with_for_update=True)
     connection = find_connection_in_use(session, entry.clinic_id)
     entry.doubt, entry.updated_at = None, now
+    if entry.pms_id is None and row is not None:
+        entry.connection_id = row.connection_id
     entry.connection_id = entry.connection_id or (connection.id if connection else None)
     entry.pms_id = entry.pms_id or pms_id
     entry.sent_texts = beyond_doubt(entry.sent_texts)

@@ -109,6 +109,11 @@ def _take_over(session: Session, db: Database, connection: Connection, now: date
     session.execute(
         sa.update(Entry).where(Entry.connection_id.in_(same)).values(connection_id=connection.id)
     )
+    session.execute(
+        sa.update(OutboxRow)
+        .where(OutboxRow.connection_id.in_(same))
+        .values(connection_id=connection.id)
+    )
     behind = sa.select(Entry).where(
         Entry.connection_id == connection.id, Entry.reason == FORMER_CONNECTION
     )

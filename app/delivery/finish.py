@@ -27,6 +27,7 @@ from .records import KEPT_TEXTS, as_json, without_doubt
 from .retry import Next, Verdict
 from .work import Work
 
+ENDED = (EntryState.SYNCED, EntryState.WITHDRAWN)
 PERHAPS_WRITTEN = (Next.WRITTEN, Next.AGAIN, Next.UNKNOWN)
 
 log = get_logger(__name__)
@@ -136,11 +137,28 @@ def _move_on(
     now: datetime,
 ) -> None:
     row.lease_token = None
+    was_asked_of = entry.doubt is Doubt.ASKED
     if result.verdict.next in (Next.WRITTEN, Next.CLOSED_THERE):
         _written(session, db, entry, row, work, result, now)
     else:
         _not_written(session, entry, row, work, result.verdict, now)
+    if was_asked_of and entry.state not in ENDED:
+        _leave_former(session, db, entry, row, now)
     _announce(session, entry, result)
+
+
+def _leave_former(
+    session: Session, db: Database, entry: Entry, row: OutboxRow, now: datetime
+) -> None:
+    """Have it go on at the connection in use, if that was changed while it was being written."""
+    connection = find_connection_in_use(session, entry.clinic_id)
+    if connection is None or connection.id == row.connection_id:
+        return
+    entry.doubt = None
+    session.flush()
+    place(session, db, entry, connection, now)
+    if entry.state in ENDED:
+        session.execute(sa.delete(OutboxRow).where(OutboxRow.entry_id == entry.id))
 
 
 def _write_again(session: Session, db: Database, entry: Entry, work: Work, result: Try) -> None:
@@ -192,7 +210,8 @@ def _written(
     if is_closed_there:
         note_closed_there(session, db, entry, result.verdict.reason or "", result.closed_at)
     entry.is_done_there = is_closed_there or bool(work.is_wanted and work.content.get("is_done"))
-    entry.connection_id = work.connection_id
+    # Not that of the work: the same account may have been connected anew meanwhile.
+    entry.connection_id = row.connection_id
     entry.written_version = work.version
     entry.written_at = now
     entry.reason = result.verdict.reason

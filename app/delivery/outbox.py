@@ -58,7 +58,8 @@ def enqueue_all_due(session: Session, db: Database, connection: Connection) -> i
     ).all()
     for entry in entries:
         place(session, db, entry, connection, now)
-        if entry.state is not EntryState.DUE:
+        # What is set aside was perhaps written to a former connection, which its row tells.
+        if entry.state not in (EntryState.DUE, EntryState.SET_ASIDE):
             session.execute(sa.delete(OutboxRow).where(OutboxRow.entry_id == entry.id))
     return sum(entry.state is EntryState.DUE for entry in entries)
 

@@ -21,6 +21,11 @@ WATCH_ONLY = "watch only: nothing is written"
 TOO_OLD = "from before the connection's start, so left alone"
 NOT_AMENDED = "its PMS id is not known, so it cannot be amended"
 FORMER_CONNECTION = "written to a former connection, so not amended"
+PERHAPS_THERE = (
+    "perhaps it was written to the former account, which gave no answer. Look there for {mark},"
+    " then either write it again, to the account in use, or confirm that it stands there"
+)
+PERHAPS_LEFT_THERE = "perhaps it was written to the former account: look there for {mark}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +95,15 @@ def place(
         entry.state, entry.reason = EntryState.WITHDRAWN, TOO_OLD
     else:
         entry.state, entry.reason = EntryState.DUE, None
-        enqueue(session, db, entry, connection.id)
+        if not enqueue(session, db, entry, connection.id):
+            _ask_of_former(entry)
 
 
-def enqueue(session: Session, db: Database, entry: Entry, connection_id: int) -> None:
+def enqueue(session: Session, db: Database, entry: Entry, connection_id: int) -> bool:
     """Have an entry written now. A leased row keeps its time: its finish sees the new version.
 
-    Does not commit.
+    False, and nothing is done, if a create of it was perhaps carried out, or is under way, at
+    another connection, which this one cannot tell of. Does not commit.
     """
     insert = db.insert(OutboxRow).values(
         entry_id=entry.id,
@@ -107,7 +114,7 @@ def enqueue(session: Session, db: Database, entry: Entry, connection_id: int) ->
         queued_at=db.now(),
     )
     is_leased = OutboxRow.lease_token.is_not(None)
-    session.execute(
+    enqueued = session.scalars(
         insert.on_conflict_do_update(
             index_elements=[OutboxRow.entry_id],
             set_={
@@ -117,8 +124,13 @@ def enqueue(session: Session, db: Database, entry: Entry, connection_id: int) ->
                 "unanswered": 0,
                 "queued_at": insert.excluded.queued_at,
             },
-        )
+            where=sa.or_(
+                OutboxRow.is_in_doubt.is_(False),
+                OutboxRow.connection_id == insert.excluded.connection_id,
+            ),
+        ).returning(OutboxRow.entry_id)
     )
+    return enqueued.first() is not None
 
 
 def find_connection_in_use(session: Session, clinic_id: int) -> Connection | None:
@@ -166,6 +178,15 @@ def _revise(entry: Entry, is_wanted: bool, now: datetime) -> None:
     entry.is_wanted = is_wanted
     entry.version += 1
     entry.updated_at = now
+
+
+def _ask_of_former(entry: Entry) -> None:
+    if entry.is_wanted:
+        entry.state, entry.doubt = EntryState.SET_ASIDE, Doubt.ASKED
+        entry.reason = PERHAPS_THERE.format(mark=entry.reference)
+    else:
+        entry.state = EntryState.WITHDRAWN
+        entry.reason = PERHAPS_LEFT_THERE.format(mark=entry.reference)
 
 
 def _may_stand_in_pms(session: Session, entry: Entry) -> bool:

@@ -9,6 +9,7 @@ from factories import make_clinic, make_connection, make_entry
 from fakes import MemoryConnector, tools
 from ringnote.clock import utc_now
 from ringnote.delivery.account_settings import connector_for
+from ringnote.delivery.answers import confirm_entry
 from ringnote.delivery.connections import (
     end_connection,
     find_connection,
@@ -18,12 +19,13 @@ from ringnote.delivery.connections import (
 )
 from ringnote.delivery.deliver import deliver
 from ringnote.delivery.finish import finish_all
-from ringnote.delivery.outbox import claim
-from ringnote.errors import ConfigError, InputError, Temporary
+from ringnote.delivery.outbox import claim, retry_entries
+from ringnote.errors import ConfigError, InputError, OutcomeUnknown, Temporary
 from ringnote.ledger.reconcile import Desired, reconcile
 from ringnote.models import (
     Connection,
     ConnectionState,
+    Doubt,
     Entry,
     EntryState,
     OutboxRow,
@@ -379,3 +381,119 @@ def have_due(runtime: Runtime) -> None:
 
 def finish_one(runtime: Runtime, work, pms: MemoryConnector) -> None:
     finish_all(runtime.db, [(work, deliver(work, pms, tools(runtime.db)))])
+
+
+def unanswered(runtime: Runtime, clinic, connection: Connection, pms: MemoryConnector) -> int:
+    """An entry whose create was carried out at `connection`, though no answer came."""
+    entry_id = make_entry(runtime.db, clinic, connection)
+    pms.failures = [(OutcomeUnknown("no answer"), True)]
+    [work] = claim(runtime.db, 1)
+    finish_all(runtime.db, [(work, deliver(work, pms, tools(runtime.db)))])
+    return entry_id
+
+
+def deny(runtime: Runtime, entry_id: int) -> None:
+    with runtime.db.transaction() as session:
+        entry = session.get_one(Entry, entry_id)
+        retry_entries(session, runtime.db, [entry], "amy")
+
+
+def test_a_create_in_doubt_at_another_account_is_asked_about_and_not_sent_to_this_one(
+    runtime, clinic
+):
+    former, old = opened(runtime, clinic), MemoryConnector()
+    there, left = (unanswered(runtime, clinic, former, old) for _ in range(2))
+    with runtime.db.transaction() as session:
+        session.get_one(Entry, left).is_wanted = False
+    new = opened(runtime, clinic, THERE)
+    pms = MemoryConnector()
+
+    write(runtime, pms)
+
+    entry = get_entry(runtime, there)
+    assert (entry.state, entry.doubt) == (EntryState.SET_ASIDE, Doubt.ASKED)
+    assert "to the former account" in entry.reason
+    assert entry.reference in entry.reason
+    assert get_entry(runtime, left).state is EntryState.WITHDRAWN
+    assert pms.calls == []
+    deny(runtime, there)
+    write(runtime, pms)
+    assert (get_entry(runtime, there).connection_id, len(pms.notes)) == (new.id, 1)
+
+
+def test_back_at_the_account_where_it_is_in_doubt_it_is_looked_up_there(runtime, clinic):
+    former = opened(runtime, clinic)
+    pms = MemoryConnector()
+    entry_id = unanswered(runtime, clinic, former, pms)
+    opened(runtime, clinic, THERE)
+
+    back = opened(runtime, clinic, key="another")
+    write(runtime, pms)
+
+    entry = get_entry(runtime, entry_id)
+    assert (entry.state, entry.doubt, entry.connection_id) == (EntryState.SYNCED, None, back.id)
+    assert len(pms.notes) == 1
+
+
+def test_what_a_person_confirms_at_the_former_account_is_never_amended_at_this_one(runtime, clinic):
+    former = opened(runtime, clinic)
+    entry_id = unanswered(runtime, clinic, former, MemoryConnector())
+    opened(runtime, clinic, THERE)
+
+    with runtime.db.transaction() as session:
+        entry = session.get_one(Entry, entry_id)
+        confirm_entry(session, runtime.db, entry, "N1", "amy", NOW)
+
+    entry = get_entry(runtime, entry_id)
+    assert (entry.state, entry.connection_id) == (EntryState.SYNCED, former.id)
+    assert rows(runtime) == []
+
+
+@pytest.mark.parametrize(
+    ("failure", "has_moved_on", "state"),
+    [
+        (None, False, EntryState.SYNCED),
+        (None, True, EntryState.SYNCED),
+        (Temporary("busy"), False, EntryState.DUE),
+        (OutcomeUnknown("no answer"), True, EntryState.SET_ASIDE),
+    ],
+)
+def test_what_is_being_written_while_the_account_changes_stays_where_it_is_written(
+    runtime, clinic, failure, has_moved_on, state
+):
+    former = opened(runtime, clinic)
+    entry_id = make_entry(runtime.db, clinic, former)
+    pms = MemoryConnector()
+    pms.failures = [failure] if failure else []
+    [work] = claim(runtime.db, 1)
+
+    new = opened(runtime, clinic, THERE)
+    if has_moved_on:
+        with runtime.db.transaction() as session:
+            session.get_one(Entry, entry_id).version += 1
+    finish_all(runtime.db, [(work, deliver(work, pms, tools(runtime.db)))])
+
+    entry = get_entry(runtime, entry_id)
+    owed = [(row.connection_id, row.is_in_doubt) for row in rows(runtime)]
+    assert entry.state is state
+    assert (entry.connection_id == former.id) is (failure is None)
+    assert (
+        owed
+        == {
+            EntryState.SYNCED: [],
+            EntryState.DUE: [(new.id, False)],
+            EntryState.SET_ASIDE: [(former.id, True)],
+        }[state]
+    )
+
+
+def test_what_is_being_written_while_the_token_changes_goes_on_at_the_new_connection(
+    runtime, clinic
+):
+    entry_id = make_entry(runtime.db, clinic, opened(runtime, clinic))
+    [work] = claim(runtime.db, 1)
+
+    new = opened(runtime, clinic, key="another")
+    finish_all(runtime.db, [(work, deliver(work, MemoryConnector(), tools(runtime.db)))])
+
+    assert get_entry(runtime, entry_id).connection_id == new.id
