@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from ..db import Database
+from ..directory.waiting import mark_waiting
 from ..errors import InputError
 from ..ledger.reconcile import (
     FORMER_CONNECTION,
@@ -23,6 +24,7 @@ from ..models import (
     ConnectionState,
     Entry,
     EntryState,
+    Lookup,
     OutboxRow,
     Pace,
     Retried,
@@ -84,14 +86,15 @@ def open_connection(
     session.add(connection)
     session.flush()
     declare(session, runtime.db, connection.id, connector.rates)
-    _take_over(session, runtime.db, connection, now)
+    if not _take_over(session, runtime.db, connection, now):
+        _ask_anew(session, runtime.db, clinic_id)
     enqueue_all_due(session, runtime.db, connection)
     return connection
 
 
-def _take_over(session: Session, db: Database, connection: Connection, now: datetime) -> None:
+def _take_over(session: Session, db: Database, connection: Connection, now: datetime) -> bool:
     """Have what was written to the same account before count as written to this connection; what
-    changed meanwhile is due."""
+    changed meanwhile is due. False if the clinic never had this account."""
     ended = session.scalars(
         sa.select(Connection)
         .where(Connection.clinic_id == connection.clinic_id, Connection.id != connection.id)
@@ -99,7 +102,7 @@ def _take_over(session: Session, db: Database, connection: Connection, now: date
     )
     same = [each.id for each in ended if is_same_account(each, connection)]
     if not same:
-        return
+        return False
     session.execute(
         sa.update(SyncState)
         .where(SyncState.connection_id == same[0])
@@ -124,6 +127,14 @@ def _take_over(session: Session, db: Database, connection: Connection, now: date
             entry.reason = None
         else:
             place(session, db, entry, connection, now)
+    return True
+
+
+def _ask_anew(session: Session, db: Database, clinic_id: int) -> None:
+    """Have an account that is new to the clinic asked for whatever waits: what another one said of
+    a number, or made or refused for it, does not hold there."""
+    session.execute(sa.delete(Lookup).where(Lookup.clinic_id == clinic_id))
+    mark_waiting(session, db, clinic_id)
 
 
 def end_connection(session: Session, connection_id: int, now: datetime) -> None:

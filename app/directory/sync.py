@@ -26,7 +26,7 @@ STORED_AT_ONCE = 500
 FEWEST_TO_DOUBT = 20
 """Of so few clients half may well be gone since the last time."""
 log = get_logger(__name__)
-FOLLOWED = ("sync", "lookup")
+FOLLOWED = ("sync", "lookup", "created")
 """Where clients come from that are missed where the PMS no longer tells of them."""
 
 

@@ -282,6 +282,9 @@ def test_whom_a_whole_reading_no_longer_tells_of_is_marked_deleted(
     db: Database, clinic: Clinic, run: Callable[..., SyncResult]
 ) -> None:
     make_client(db, clinic, "imported", "From a list")
+    made = make_client(db, clinic, "made", "A caller")
+    with db.transaction() as session:
+        session.get_one(Client, made.id).source = "created"
     run(without_deltas((has("a", "2125550142"), has("b")), (has("c"),)))
 
     result = run(without_deltas((has("b"),), (has("c"),)))

@@ -9,6 +9,7 @@ from factories import make_client, make_clinic, make_connection
 from fakes import MemoryConnector
 from ringnote.clock import utc_now
 from ringnote.db import Database
+from ringnote.delivery.connections import open_connection
 from ringnote.directory.creation import name_client
 from ringnote.directory.lookup import answer_lookup, claim_lookup
 from ringnote.directory.waiting import mark_waiting
@@ -251,3 +252,20 @@ def test_what_waited_too_long_is_left_alone_when_a_client_appears(runtime, phone
 def test_what_a_new_client_is_called(shown: str, name: str) -> None:
     assert name_client(shown, STRANGER, "US") == name
     assert name_client("", STRANGER, "GB") == "Unknown caller +1 212-555-0177"
+
+
+def test_what_one_account_refused_is_asked_of_another_and_of_it_alone(runtime, phone, clinic, pms):
+    have(runtime, clinic, unknown="create")
+    pms.failures = [RecordRejected("a client needs an address")]
+    phone.answered("u-1", STRANGER)
+    work_off(runtime, pms)
+    assert (matches(runtime), creations(pms)) == ([("none", "")], 1)
+
+    new = MemoryConnector()
+    for _ in range(2):
+        with runtime.db.transaction() as session:
+            account = ("sandbox", {"base_url": "http://127.0.0.1:10"}, {"token": "t"})
+            open_connection(session, runtime, clinic.id, *account, now=utc_now())
+        work_off(runtime, new)
+
+    assert (matches(runtime), creations(new)) == ([("client", "new-1")], 1)
