@@ -179,12 +179,16 @@ def _says_phone(heading: str) -> bool:
 
 
 def _named(shown: Sequence[str], value: str | Sequence[str]) -> list[int]:
-    places = {heading.lower(): index for index, heading in reversed(list(enumerate(shown)))}
-    found = []
+    """The places of the headings named; one that is named as often as it stands there, all its."""
+    places: dict[str, list[int]] = {}
+    for index, heading in enumerate(shown):
+        places.setdefault(heading.lower(), []).append(index)
+    found: list[int] = []
     for heading in [value] if isinstance(value, str) else value:
         if heading.strip().lower() not in places:
             raise InputError(f"There is no column {heading!r}. {_found(shown)}")
-        found.append(places[heading.strip().lower()])
+        left = [place for place in places[heading.strip().lower()] if place not in found]
+        found += left[:1]
     return found
 
 

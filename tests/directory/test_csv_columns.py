@@ -61,6 +61,12 @@ def test_a_person_may_name_the_columns() -> None:
     assert (columns.id, columns.name, columns.phones) == (0, 1, (2,))
 
 
+def test_columns_of_one_heading_are_each_taken_where_it_is_named_as_often() -> None:
+    columns = find_columns(["Ref", "Tel", "Tel"], {"id": "Ref", "phones": ["Tel", "Tel"]})
+
+    assert columns.phones == (1, 2)
+
+
 def test_a_named_column_that_is_not_there_is_told() -> None:
     with pytest.raises(InputError, match=r"no column 'Nummer'.*Ref, Phone"):
         find_columns(["Ref", "Phone"], {"id": "Nummer"})

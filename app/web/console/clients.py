@@ -43,7 +43,7 @@ FORM_BESIDES = 64 * 1024
 """What a form has beside its file, at most."""
 LONGEST_NAME = 120
 SAMPLES = 5
-SHOWN_COLUMNS = 60
+SHOWN_COLUMNS = 200
 LONGEST_CELL = 80
 HOLDS = {
     "": "Not used",
