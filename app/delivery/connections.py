@@ -5,6 +5,7 @@ Commands call it; the worker asks it for the connector that speaks to an account
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -99,16 +100,16 @@ def _take_over(session: Session, db: Database, connection: Connection, now: date
         sa.select(Connection)
         .where(Connection.clinic_id == connection.clinic_id, Connection.id != connection.id)
         .order_by(Connection.id.desc())
-    )
+    ).all()
     same = [each.id for each in ended if is_same_account(each, connection)]
     if not same:
         return False
-    session.execute(
-        sa.update(SyncState)
-        .where(SyncState.connection_id == same[0])
-        # A run that the former secret was refused for would wait for an hour yet.
-        .values(connection_id=connection.id, due_at=db.now())
-    )
+    # A run that the former secret was refused for would wait for an hour yet.
+    goes_on: dict[str, Any] = {"connection_id": connection.id, "due_at": db.now()}
+    if same[0] != ended[0].id:
+        # The directory is another account's by now, so what changed since is not enough.
+        goes_on["cursor"] = {}
+    session.execute(sa.update(SyncState).where(SyncState.connection_id == same[0]).values(goes_on))
     session.execute(
         sa.update(Entry).where(Entry.connection_id.in_(same)).values(connection_id=connection.id)
     )

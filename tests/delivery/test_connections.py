@@ -148,6 +148,18 @@ def test_the_same_account_with_another_token_goes_on_syncing_where_it_stood(runt
         assert session.get(SyncState, connection.id).cursor == {"updated_since": "then"}
 
 
+def test_back_at_an_account_after_another_all_its_clients_are_read_anew(runtime, clinic):
+    former = opened(runtime, clinic)
+    with runtime.db.transaction() as session:
+        session.add(SyncState(connection_id=former.id, cursor={"updated_since": "then"}))
+    opened(runtime, clinic, THERE)
+
+    back = opened(runtime, clinic)
+
+    with runtime.db.reading() as session:
+        assert session.get(SyncState, back.id).cursor == {}
+
+
 def test_another_account_leaves_what_was_written_to_the_former_one(runtime, clinic):
     former = opened(runtime, clinic)
     entry_id = make_entry(runtime.db, clinic, former)
