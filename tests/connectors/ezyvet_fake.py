@@ -13,7 +13,7 @@ from typing import Any
 
 from connectors.contract import Kept
 from connectors.faulty import make_faulty
-from connectors.serving import Tokens
+from connectors.oauth_fake import Tokens
 from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException
 

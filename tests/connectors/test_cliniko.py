@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from connectors.cliniko_fake import ClinikoPms
 from connectors.contract import BODY, NAME, NUMBER, TITLE, ConnectorContract, gather
-from connectors.serving import served
+from connectors.served import served
 
 from ringnote.connectors.base import Kind, Note
 from ringnote.connectors.cliniko import ClinikoConnector, root_of

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 from connectors.contract import BODY, NAME, NUMBER, TITLE, ConnectorContract, gather
 from connectors.ezyvet_fake import EzyVetPms
-from connectors.serving import served
+from connectors.served import served
 
 from ringnote.connectors.base import Kind, Note
 from ringnote.connectors.ezyvet import EzyVetConnector

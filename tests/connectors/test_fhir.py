@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 from connectors.contract import BODY, NAME, TITLE, ConnectorContract, Kept, gather
 from connectors.fhir_fake import FhirPms
-from connectors.serving import served
+from connectors.served import served
 
 from ringnote.connectors.base import Kind, Note, Task, TaskStatus
 from ringnote.connectors.fhir import FhirConnector

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 from connectors.contract import BODY, NAME, TITLE, ConnectorContract, gather
 from connectors.gnuhealth_pms import GnuHealthPms
-from connectors.serving import served
+from connectors.served import served
 from connectors.tryton_fake import SessionDead, Tryton, UserError
 
 from ringnote.connectors.base import Kind, Note, Task

@@ -12,7 +12,7 @@ import jsonschema_rs
 import pytest
 from connectors.contract import BODY, BODY_2, NAME, TITLE, ConnectorContract, Kept, gather
 from connectors.hubspot_fake import Exchange, HubSpotPms
-from connectors.serving import served
+from connectors.served import served
 
 from ringnote.connectors.base import Kind, Note, Rate, Task
 from ringnote.connectors.hubspot import HubSpotConnector

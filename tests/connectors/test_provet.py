@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 from connectors.contract import BODY, NAME, NUMBER, TITLE, ConnectorContract, Kept, gather
 from connectors.provet_fake import PAGE, ProvetPms
-from connectors.serving import served
+from connectors.served import served
 
 from ringnote.connectors.base import Kind, Note, Rate, Task
 from ringnote.connectors.provet import ProvetConnector, ProvetNotesConnector

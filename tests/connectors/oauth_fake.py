@@ -1,33 +1,9 @@
-"""Fake PMSs as fixtures, and what those have in common that are signed in to by OAuth 2."""
+"""What fake PMSs have in common that are signed in to by OAuth 2 client credentials."""
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Protocol, TypeVar
+from collections.abc import Mapping
+from typing import Any
 
-import pytest
 from flask import request
-
-from ringnote.sandbox.server import Server
-
-
-class Served(Protocol):
-    """A fake PMS that is served as soon as it is made."""
-
-    server: Server
-
-
-Kind = TypeVar("Kind", bound=Served)
-
-
-def served(kind: Callable[[], Kind]) -> Callable[[], Iterator[Kind]]:
-    """The fixture `pms` of a test module: one fake of this kind for each test."""
-
-    @pytest.fixture
-    def pms() -> Iterator[Kind]:
-        pms = kind()
-        yield pms
-        pms.server.stop()
-
-    return pms
 
 
 class Tokens:
