@@ -177,7 +177,8 @@ def test_every_request_and_every_answer_is_as_hubspot_documents_it(pms, http) ->
 
     faults = [fault for each in pms.seen for fault in find_faults(document, each)]
 
-    assert faults == []
+    # Whose account it is, a document of HubSpot's own tells that is not of its CRM objects.
+    assert set(faults) == {"GET /account-info/v3/details is not documented"}
     assert {(method, re.sub("[0-9]+$", "*", path)) for method, path, *_ in pms.seen} >= {
         ("POST", "/crm/v3/objects/contacts/search"),
         ("POST", "/crm/v3/objects/communications"),
