@@ -127,6 +127,17 @@ def paced(tells_time: bool) -> sa.Select[tuple[int]]:
     return _willing(tells_time, _ready_at().is_not(None))
 
 
+@cache
+def leased(tells_time: bool) -> sa.Select[tuple[int]]:
+    """A connection of which a row is leased just now, if there is one."""
+    queued = _queued()
+    return (
+        sa.select(queued.c.connection_id)
+        .where(_in_flight(queued.c.connection_id, tells_time) > 0)
+        .limit(1)
+    )
+
+
 def _willing(tells_time: bool, also: sa.ColumnElement[bool]) -> sa.Select[tuple[int]]:
     now = _now(tells_time)
     queued = _queued()

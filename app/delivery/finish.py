@@ -100,7 +100,10 @@ def _finish_locked(
     rows = {
         row.entry_id: row
         for row in session.scalars(
-            sa.select(OutboxRow).where(OutboxRow.entry_id.in_(entries)).with_for_update()
+            sa.select(OutboxRow)
+            .where(OutboxRow.entry_id.in_(entries))
+            .order_by(OutboxRow.entry_id)
+            .with_for_update()
         )
     }
     now = db.present(session)

@@ -25,22 +25,25 @@ class Leases:
 
     def __init__(self, db: Database) -> None:
         self._db = db
-        self._until: dict[str, float] = {}
+        self._held: dict[str, tuple[Work, float]] = {}
+        """By token: until when each is held (monotonic seconds)."""
         self._lock = threading.Lock()
 
     def hold(self, work: list[Work], claimed_at: float) -> None:
         """Note what was claimed at `claimed_at` (monotonic seconds, read before the claim)."""
         with self._lock:
-            self._until.update({each.lease_token: claimed_at + LEASE_SECONDS for each in work})
+            until = claimed_at + LEASE_SECONDS
+            self._held.update({each.lease_token: (each, until) for each in work})
 
     def drop(self, work: Work) -> None:
         with self._lock:
-            self._until.pop(work.lease_token, None)
+            self._held.pop(work.lease_token, None)
 
     def is_held(self, work: Work) -> bool:
         """Whether nobody else can have claimed it, for long enough to send something."""
         with self._lock:
-            return self._until.get(work.lease_token, 0.0) - time.monotonic() > SLACK_SECONDS
+            _, until = self._held.get(work.lease_token, (work, 0.0))
+        return until - time.monotonic() > SLACK_SECONDS
 
     @contextmanager
     def kept(self) -> Iterator[None]:
@@ -59,15 +62,15 @@ class Leases:
     def _keep(self, stop: threading.Event) -> None:
         while not stop.wait(RENEW_SECONDS):
             with self._lock:
-                tokens = list(self._until)
-            if not tokens:
+                work = [each for each, _ in self._held.values()]
+            if not work:
                 continue
             asked_at = time.monotonic()
             try:
-                held = renew(self._db, tokens)
+                held = renew(self._db, work)
             except DBAPIError as error:
                 log.warning("delivery.renew_failed", error=type(error.orig).__name__)
                 continue
             with self._lock:
-                for token in held & self._until.keys():
-                    self._until[token] = asked_at + LEASE_SECONDS
+                for token in held & self._held.keys():
+                    self._held[token] = self._held[token][0], asked_at + LEASE_SECONDS

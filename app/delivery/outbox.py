@@ -11,15 +11,22 @@ from ..models import Connection, Doubt, Entry, EntryState, OutboxRow, Pace
 from .account_settings import host_of
 from .answers import deny_entry
 from .claim import claim
-from .claim_queries import LEASE_SECONDS
+from .claim_queries import LEASE_SECONDS, leased, told_now
+from .work import Work
 
 
-def renew(db: Database, tokens: Sequence[str]) -> set[str]:
-    """Keep what is held under these leases out of the others' sight; those still held. Commits."""
+def renew(db: Database, work: Sequence[Work]) -> set[str]:
+    """Keep what is held of this out of the others' sight; the leases still held. Commits."""
+    # By their keys: a backlog is not read through, every few seconds, for some leases in it.
+    ids, tokens = [each.entry_id for each in work], [each.lease_token for each in work]
     with db.transaction() as session:
         held = session.scalars(
             sa.update(OutboxRow)
-            .where(OutboxRow.lease_token.in_(tokens), OutboxRow.due_at > db.now())
+            .where(
+                OutboxRow.entry_id.in_(ids),
+                OutboxRow.lease_token.in_(tokens),
+                OutboxRow.due_at > db.now(),
+            )
             .values(due_at=db.later(LEASE_SECONDS))
             .returning(OutboxRow.lease_token)
         )
@@ -29,10 +36,7 @@ def renew(db: Database, tokens: Sequence[str]) -> set[str]:
 def is_any_leased(db: Database) -> bool:
     """Whether any worker, here or elsewhere, holds (or held, when it died) a row just now."""
     with db.reading() as session:
-        query = sa.select(OutboxRow.entry_id).where(
-            OutboxRow.lease_token.is_not(None), OutboxRow.due_at > db.now()
-        )
-        return session.scalars(query.limit(1)).first() is not None
+        return session.execute(leased(db.tells_time), told_now(db)).first() is not None
 
 
 def enqueue_all_due(session: Session, db: Database, connection: Connection) -> int:

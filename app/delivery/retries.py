@@ -150,6 +150,7 @@ def _lock(session: Session, ids: Sequence[int]) -> list[int]:
     session.execute(
         sa.select(OutboxRow.entry_id)
         .where(_among(session, OutboxRow.entry_id, entry_ids))
+        .order_by(OutboxRow.entry_id)
         .with_for_update()
     )
     return list(entry_ids)

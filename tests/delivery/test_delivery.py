@@ -523,10 +523,10 @@ def test_every_try_is_kept_as_an_attempt(db, connection, clinic, pms):
 def test_renewing_keeps_a_row_and_a_lost_lease_is_not_renewed(db, connection, clinic):
     entry_id = make_entry(db, clinic, connection)
     [work] = outbox.claim(db, 1)
-    held = outbox.renew(db, [work.lease_token, "another's"])
+    held = outbox.renew(db, [work, replace(work, lease_token="another's")])
     have_it_due(db, entry_id)
 
-    lost = outbox.renew(db, [work.lease_token])
+    lost = outbox.renew(db, [work])
 
     assert (held, lost) == ({work.lease_token}, set())
 

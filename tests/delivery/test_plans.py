@@ -1,0 +1,83 @@
+"""How the databases go about claims: what is not due, or not theirs, costs them nothing."""
+
+from contextlib import contextmanager
+
+import pytest
+import sqlalchemy as sa
+
+from factories import make_clinic, make_connection, make_entry
+from fakes import MemoryConnector, tools
+from ringnote.delivery.claim import claim
+from ringnote.delivery.deliver import deliver
+from ringnote.delivery.finish import finish_all
+from ringnote.delivery.outbox import is_any_leased, renew
+from ringnote.models import Clinic, Connection, Entry, OutboxRow, Pace
+
+CONNECTIONS = 1000
+BACKLOG = 20_000
+NUMBER = sa.column("number", sa.Integer())
+READ_THROUGH = {"sqlite": "SCAN ringnote_outbox", "postgresql": "Seq Scan on ringnote_outbox"}
+
+
+@contextmanager
+def planning(db):
+    """The database's plans of all that is asked of it within the block: (statement, plan)."""
+    plans = []
+    how = "EXPLAIN QUERY PLAN " if db.is_sqlite else "EXPLAIN "
+
+    def explain(connection, _cursor, statement, parameters, _context, _is_many):
+        cursor = connection.connection.cursor()
+        cursor.execute(how + statement, parameters[0] if type(parameters) is list else parameters)
+        plans.append((statement, "\n".join(str(row[-1]) for row in cursor.fetchall())))
+        cursor.close()
+
+    sa.event.listen(db.engine, "before_cursor_execute", explain)
+    yield plans
+    sa.event.remove(db.engine, "before_cursor_execute", explain)
+
+
+@pytest.fixture
+def crowd(db):
+    """A thousand connections, each with a due note, and one of them with a backlog."""
+    clinic = make_clinic(db)
+    entry_id = make_entry(db, clinic, make_connection(db, clinic))
+    key, word = NUMBER + 1000, sa.cast(NUMBER, sa.Text())
+    names = {"name": word, "container_id": word}
+    with db.transaction() as session:
+        multiply(session, Clinic, CONNECTIONS, id=key, **names)
+        multiply(session, Connection, CONNECTIONS, id=key, clinic_id=key)
+        multiply(session, Pace, CONNECTIONS, connection_id=key)
+        note = {"subject_id": key, "reference": word}
+        multiply(session, Entry, BACKLOG, id=key, **note)
+        multiply(session, OutboxRow, BACKLOG, entry_id=key)
+        some = sa.update(OutboxRow).where(OutboxRow.entry_id.between(2000, 2000 + CONNECTIONS - 1))
+        session.execute(some.values(connection_id=OutboxRow.entry_id - 999))
+        session.execute(sa.delete(OutboxRow).where(OutboxRow.entry_id == entry_id))
+        session.execute(sa.text("ANALYZE"))
+    return db
+
+
+def multiply(session, model, count, **over):
+    """Add as many copies of the table's first row, which differ in what is `over`."""
+    numbers = sa.select(sa.literal(1).label("number")).cte("numbers", recursive=True)
+    numbers = numbers.union_all(sa.select(numbers.c.number + 1).where(numbers.c.number < count))
+    table = model.__table__
+    [first] = table.primary_key
+    names = [column.name for column in table.c]
+    row = sa.select(*table.c).order_by(first).limit(1).subquery()
+    copies = sa.select(*(over.get(name, row.c[name]) for name in names))
+    copies = copies.select_from(row.join(numbers, sa.true()))
+    session.execute(table.insert().from_select(names, copies, include_defaults=False))
+
+
+def test_no_step_of_a_delivery_reads_the_backlog_through(crowd):
+    with planning(crowd) as plans:
+        work = claim(crowd, 16)
+        held = renew(crowd, work)
+        is_leased = is_any_leased(crowd)
+        finish_all(crowd, [(each, deliver(each, MemoryConnector(), tools(crowd))) for each in work])
+
+    assert (len(work), len(held), is_leased) == (16, 16, True)
+    mark = READ_THROUGH[crowd.url.get_backend_name()]
+    assert any("ringnote_outbox" in plan for _, plan in plans)
+    assert [statement for statement, plan in plans if mark in plan] == []
