@@ -31,8 +31,8 @@ ROOMS = (
         "numbers",
         "spool",
     }
-    | {"schema", "settings", "signals", "templating", "toml_reading", "transport", "vault"}
-    | {"waits", "wake"},
+    | {"schema", "settings", "signals", "steps", "templating", "toml_reading", "transport"}
+    | {"vault", "waits", "wake"},
     {"runtime"},
     {"models"},
     {"connectors"},

@@ -17,6 +17,7 @@ from ..ledger.subjects import unpin_policy
 from ..ledger.trace import tell_event
 from ..models import Clinic, Event, EventStatus
 from ..runtime import Runtime
+from ..steps import Steps
 from ..telephony.ingest import replay_event
 from .context import find_clinic_id, pass_runtime
 from .options import clinic_option, limit_option, none_of, since_option, until_option
@@ -161,11 +162,11 @@ def replay(
         chosen = _choose(session, ids, _wanted(session, clinic, status, since, before))
     accepted = 0
     starts = range(0, len(chosen), BATCH)
-    shown_on = Console(stderr=True)
+    shown_on, steps = Console(stderr=True), Steps(runtime.db)
     for start in track(
         starts, "Reading anew", console=shown_on, transient=True, disable=not shown_on.is_terminal
     ):
-        with runtime.db.transaction() as session:
+        with steps.step() as session:
             for event_id in chosen[start : start + BATCH]:
                 event = replay_event(session, runtime.db, event_id)
                 if policy == "current":

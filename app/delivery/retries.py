@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from ..db import Database
 from ..errors import InputError
 from ..models import Connection, Entry, EntryState, OutboxRow, Retried, Retry
+from ..steps import Steps
 from .failed import FAILED, REACHED, Chosen
 
 BATCH = 500
@@ -61,9 +62,9 @@ def carry_out(db: Database, retry_id: int, ids: Sequence[int], progress: Progres
     Those that have moved on since they were chosen stay as they are. Ends early if the retry is
     cancelled meanwhile.
     """
-    done = 0
+    steps, done = Steps(db), 0
     for start in range(0, len(ids), BATCH):
-        with db.transaction() as session:
+        with steps.step() as session:
             retry = session.get_one(Retry, retry_id, with_for_update=True)
             if retry.cancelled_at is not None:
                 break
@@ -167,9 +168,9 @@ def cancel_retry(db: Database, retry_id: int, by: str, progress: Progress) -> in
             raise InputError(f"There is no retry {retry_id}; see: ringnote entries retries")
         if retry.cancelled_at is None:
             retry.cancelled_at, retry.cancelled_by = db.present(session), by
-    done, last = 0, 0
+    steps, done, last = Steps(db), 0, 0
     while True:
-        with db.transaction() as session:
+        with steps.step() as session:
             ids = _next(session, retry_id, last)
             done += _put_back(session, retry_id, ids) if ids else 0
         if not ids:

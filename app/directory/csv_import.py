@@ -17,6 +17,7 @@ from ..connectors.base import PmsClient
 from ..db import Database
 from ..errors import InputError
 from ..models import Client, Clinic
+from ..steps import Steps
 from .bulk import among
 from .clients import Tally, add_up, plan_clients, store_clients
 from .csv_clients import ClientList, ClientRow, ColumnMapping, joined, read_clients_csv
@@ -77,6 +78,7 @@ class _Import:
     """An import under way. `seen_at` is when it began, if the list replaces all."""
 
     db: Database
+    steps: Steps
     clinic: Clinic
     now: datetime
     seen_at: datetime | None
@@ -158,7 +160,7 @@ def import_checked(
     described = clients.columns.described()
     result = ImportResult(clients.format.encoding, clients.format.delimiter, described, dry_run)
     result.rejected_rows, result.rejected = checked.rejected_rows, checked.rejected
-    work = _Import(db, clinic, now, now if replaces else None, result)
+    work = _Import(db, Steps(db), clinic, now, now if replaces else None, result)
     try:
         for batch in _batches(clients, checked, work):
             _store(work, batch)
@@ -177,10 +179,10 @@ def remove_missing(db: Database, clinic: Clinic, result: ImportResult, now: date
 
     Commits batch by batch.
     """
-    is_more = True
+    steps, is_more = Steps(db), True
     while is_more:
         tally = Tally()
-        with db.transaction() as session:
+        with steps.step() as session:
             gone = next_missing(session, clinic.id, now)
             where = (clinic.id, gone, "import", now, clinic.region)
             changed = store_clients(session, db, *where, tally)
@@ -220,7 +222,7 @@ def _store(work: _Import, batch: list[ClientRow]) -> None:
             work.known += _count_living(session, clinic, clients)
         return
     tally = Tally()
-    with db.transaction() as session:
+    with work.steps.step() as session:
         where = (clinic.id, clients, "import", work.now, clinic.region)
         changed = store_clients(session, db, *where, tally, work.seen_at)
         now_due = mark_waiting(session, db, clinic.id, changed)
