@@ -1,18 +1,23 @@
 """The threads of a worker that write to PMSs, and how a slow PMS is kept from holding them all."""
 
+import random
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import datetime
 
+from ..errors import ConfigError, Temporary
 from ..logs import get_logger
 from .accounts import Accounts
 from .deliver import Tools, deliver
+from .finish import Try
 from .finisher import Finisher
 from .leases import Leases
 from .meter import prepaid
+from .retry import judge
 from .wording import with_story
 from .work import Work
 
@@ -127,12 +132,16 @@ class Hands:
             self._when_free()
 
     def _deliver(self, work: Work) -> bool:
-        connector = self._accounts.connector(work.connection_id)
-        if connector is None:
-            return False
-        told = with_story(work, self._public_url)
         with prepaid(work.prepaid) as left:
-            result = deliver(told, connector, self._tools)
+            try:
+                connector = self._accounts.connector(work.connection_id)
+            except ConfigError as error:
+                log.warning("delivery.no_connector", connection_id=work.connection_id)
+                result = _not_begun(work, self._tools.clock(), str(error))
+            else:
+                if connector is None:
+                    return False
+                result = deliver(with_story(work, self._public_url), connector, self._tools)
         # Before it is counted as ended, so that the loop never sees it nowhere.
         self._finisher.put((work, result))
         self._accounts.give_back(work.connection_id, left.tokens)
@@ -141,3 +150,16 @@ class Hands:
 
 def _is_slow(since: float) -> bool:
     return time.monotonic() - since > SLOW_SECONDS
+
+
+def _not_begun(work: Work, at: datetime, why: str) -> Try:
+    """A try of which nothing was sent, since here no connector can be made; another worker, or a
+    mended setting, goes on with it."""
+    verdict = judge(
+        Temporary(why),
+        creating=False,
+        attempts=work.attempts,
+        age_seconds=(at - work.queued_at).total_seconds(),
+        jitter=random.random(),
+    )
+    return Try("none", at, 0, verdict, work.pms_id, is_outage=True)

@@ -127,6 +127,18 @@ def test_many_connections_to_one_host_that_hangs_leave_threads_to_the_others(
     assert begun == 6
 
 
+def test_where_a_secret_cannot_be_opened_nothing_is_in_doubt_and_the_entry_says_why(db, runtime):
+    clinic = make_clinic(db)
+    entry_id = make_entry(db, clinic, make_connection(db, clinic))
+
+    Worker(runtime).run_until_idle()
+
+    with db.reading() as session:
+        entry, row = session.get_one(Entry, entry_id), session.get_one(OutboxRow, entry_id)
+    assert (entry.state, row.lease_token, row.is_in_doubt) == (EntryState.RETRYING, None, False)
+    assert "none of the keys opens a stored secret" in entry.reason
+
+
 def test_no_more_is_claimed_of_a_host_than_there_is_room_for(runtime):
     held = many_connected(runtime, "http://127.0.0.1:8", 5)
     others = many_connected(runtime, "http://127.0.0.1:9", 2)
