@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from ringnote.logs import configure_logs
 
-from . import bulk, claim, deliver, fairness, ingest, journey, match, settle, size
+from . import bulk, claim, deliver, fairness, ingest, journey, lookup, match, settle, size, sync
 from .databases import DATABASES, staged
 from .machine import describe_database, describe_machine
 from .measurement import FULL, QUICK, BenchmarkError, Effort, Measurement
@@ -24,12 +24,14 @@ AREAS = {
     "deliver": deliver.measure,
     "match": match.measure,
     "size": size.measure,
+    "lookup": lookup.measure,
     "import": bulk.measure,
     "journey": journey.measure,
     "fairness": fairness.measure,
+    "sync": sync.measure,
 }
-LONG = {"fairness"}
-"""Areas that are measured only where they are asked for: one takes a minute a database."""
+LONG = {"fairness", "sync"}
+"""Areas that are measured only where they are asked for: each takes a minute a database."""
 INTERRUPTED = 130
 
 

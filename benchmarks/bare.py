@@ -1,4 +1,4 @@
-"""A bare Flask route that answers 200, behind the server that `ringnote serve` has.
+"""Bare Flask routes that answer 200, behind the server that `ringnote serve` has.
 
 Run as a process: `python -m benchmarks.bare` prints where it answers.
 """
@@ -9,12 +9,16 @@ from ringnote.web.server import Server
 
 
 def create_bare() -> Flask:
-    """The least that a webhook's receiver could be: it keeps nothing."""
+    """The least that a receiver and a look-up could be: they keep and know nothing."""
     app = Flask(__name__)
 
     @app.post("/webhooks/<token>")
     def receive(token: str) -> dict[str, str]:
         return {"status": "accepted"}
+
+    @app.get("/api/v1/clinics/<int:clinic>/lookup")
+    def look_up(clinic: int) -> dict[str, str]:
+        return {"kind": "client"}
 
     return app
 

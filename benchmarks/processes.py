@@ -51,9 +51,10 @@ def working(stage: Stage, name: str = "worker") -> Iterator[Running]:
 
 
 @contextmanager
-def pretending(stage: Stage, token: str) -> Iterator[Running]:
-    """`ringnote sandbox`: a PMS without clients that asks for `token`."""
+def pretending(stage: Stage, token: str, file: Path | None = None) -> Iterator[Running]:
+    """`ringnote sandbox`: a PMS that asks for `token`, with the records in `file`, else none."""
     words = (*RINGNOTE, "sandbox", "--port", "0", "--token", token)
+    words += ("--file", str(file)) if file else ()
     with _running("sandbox", words, stage) as running:
         yield running
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-AREAS = ["ingest", "settle", "claim", "deliver", "match", "size", "import", "journey"]
+AREAS = ["ingest", "settle", "claim", "deliver", "match", "size", "lookup", "import", "journey"]
 TIMES = {"seconds", "floor_seconds", "ratio", "ratio_low", "ratio_high", "per_second"}
 WORDS = {"name", "what", "database", "floor"}
 
@@ -60,6 +60,17 @@ def test_the_table_has_a_line_for_each_row(quick):
     for row in known["measurements"]:
         assert f"{row['name']}: {row['what']}" in ran.stdout
         assert row["floor"] in ran.stdout
+
+
+def test_a_sync_is_measured_where_it_is_asked_for_and_tells_of_its_memory(tmp_path):
+    path = tmp_path / "figures.json"
+
+    ran = run("--quick", "--only", "sync", "--database", "sqlite", "--json", path)
+
+    assert ran.returncode == 0, ran.stderr
+    rows = json.loads(path.read_text())["measurements"]
+    assert [row["what"] for row in rows] == ["a client, of 400", "a client, of 1,200"]
+    assert all(row["figures"]["peak_mib"] > 0 for row in rows)
 
 
 def test_fairness_is_measured_where_it_is_asked_for_and_tells_of_those_in_trouble(tmp_path):
