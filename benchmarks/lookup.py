@@ -44,7 +44,7 @@ def measure(stage: Stage, effort: Effort) -> list[Measurement]:
         ours = partial(_look_up, serve.url, path, callers, count, _tokens(db))
         theirs = partial(_look_up, bare.url, path, callers, count, itertools.repeat(""))
         return compare(
-            Subject("lookup", f"who is calling, among {len(numbers):,} numbers", ours),
+            Subject("lookup", f"among {len(numbers):,} numbers", ours),
             [Floor("bare Flask 200", theirs)],
             stage.database,
             effort,
