@@ -5,11 +5,11 @@ Settling and rehearsals ask it. Whatever leads to nothing being written is told 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from ..telephony.conversations import Window
+from ..telephony.conversations import Cut, Window
 from ..telephony.summaries import CallSummary, Direction, Outcome
 from .hours import Closure, OpenHours, read_span
 from .rules import DAYS, LAST_ANSWERED, PRIORITIES, ROLE, Case, Hours, Priority, Rules, When
@@ -78,6 +78,13 @@ def decide_texts(rules: Rules, window: Window, match_kind: str, match_rule: str)
     if match_kind == "none" and rules.strangers.transcripts == "leave":
         return STRANGERS_LEFT
     return None
+
+
+def cut_of(rules: Rules) -> Cut:
+    """How these rules part texts into transcripts."""
+    texts = rules.transcripts
+    gap = timedelta(minutes=texts.gap_minutes)
+    return Cut(texts.window, gap, timedelta(seconds=texts.repeat_seconds))
 
 
 def unwritable(match_kind: str, match_rule: str) -> str | None:

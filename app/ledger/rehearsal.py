@@ -6,10 +6,10 @@ It decides as settling does, by the same functions, and compares two policies ov
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from ..telephony.conversations import Cut, Window, fold_windows
+from ..telephony.conversations import Window, fold_windows
 from ..telephony.facts import Fact, Grounds
 from ..telephony.summaries import CallSummary
 from .episodes import (
@@ -21,7 +21,7 @@ from .episodes import (
     read_message,
 )
 from .patience import text_patience, was_answered
-from .policy import CallWants, decide_call, decide_texts, task_terms
+from .policy import CallWants, cut_of, decide_call, decide_texts, task_terms
 from .rules import Rules
 
 
@@ -146,10 +146,9 @@ def _decide(rules: Rules, call: PastCall, timezone: str) -> CallWants:
 
 
 def _windows(past: Past, rules: Rules) -> Iterator[tuple[Window, PastTexts]]:
-    cut = Cut(rules.transcripts.window, timedelta(minutes=rules.transcripts.gap_minutes))
-    repeats = timedelta(seconds=rules.transcripts.repeat_seconds)
+    cut = cut_of(rules)
     for texts in past.texts:
-        for window in fold_windows(texts.facts, past.timezone, past.grounds, repeats, cut):
+        for window in fold_windows(texts.facts, past.timezone, past.grounds, cut):
             yield window, texts
 
 

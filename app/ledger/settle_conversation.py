@@ -1,7 +1,8 @@
 """Settling one conversation: its windows, their matches and their transcripts."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -11,14 +12,14 @@ from ..db import Database
 from ..models import Clinic, Conversation, EntryKind, Match, SubjectKind, Transcript
 from ..numbers import NumberKind
 from ..runtime import Runtime
-from ..telephony.conversations import Cut, Kept, Window, fold_windows
+from ..telephony.conversations import Kept, Window, fold_windows
 from .backlog import is_in_digest, renew_digest_of
 from .callbacks import settle_callbacks
 from .callers import Cause
 from .compose import compose_transcript, voice_of
 from .party import party_of_window
 from .patience import text_patience
-from .policy import decide_texts, stranger_record
+from .policy import cut_of, decide_texts, stranger_record
 from .reconcile import Desired, reconcile
 from .rules import Rules
 from .subjects import (
@@ -44,23 +45,25 @@ def settle_conversation(
     conversation = _conversation(session, clinic, key, now)
     facts = read_facts(session, clinic.id, SubjectKind.CONVERSATION, key)
     grounds = read_grounds(session, clinic)
-    version, rules = get_rules(session, clinic.id, None)
-    repeats = timedelta(seconds=rules.transcripts.repeat_seconds)
-    cut = Cut(rules.transcripts.window, timedelta(minutes=rules.transcripts.gap_minutes))
+    version, newest = get_rules(session, clinic.id, None)
+
+    @cache
+    def rules_of(pinned: int | None) -> Rules:
+        return newest if pinned in (None, version) else get_rules(session, clinic.id, pinned)[1]
+
     standing = _standing(session, conversation)
+    kept = [_kept(each, rules_of(each.policy_version)) for each in standing]
     again_at: list[datetime] = []
-    kept = [Kept(_event_ids(each), each.summary.get("cut_by", "day")) for each in standing]
-    for window in fold_windows(facts, conversation.timezone, grounds, repeats, cut, kept):
+    for window in fold_windows(facts, conversation.timezone, grounds, cut_of(newest), kept):
         found = _find(standing, window)
         if found is None or not found.frozen_at:
             transcript, has_changed = _store(session, conversation, window, found, now)
             transcript.policy_version = transcript.policy_version or version
+            rules = rules_of(transcript.policy_version)
             _write(session, runtime, clinic, conversation, transcript, window, rules, now)
             if window.number_kind is NumberKind.PHONE:
-                pinned = transcript.policy_version
-                mine = rules if pinned == version else get_rules(session, clinic.id, pinned)[1]
                 again_at += _call_back(
-                    session, runtime.db, clinic, transcript, window, mine, has_changed, now
+                    session, runtime.db, clinic, transcript, window, rules, has_changed, now
                 )
     return min(again_at, default=None)
 
@@ -176,6 +179,11 @@ def _store(
 def _standing(session: Session, conversation: Conversation) -> Sequence[Transcript]:
     query = sa.select(Transcript).where(Transcript.conversation_id == conversation.id)
     return session.scalars(query.order_by(Transcript.starts_at, Transcript.id)).all()
+
+
+def _kept(transcript: Transcript, rules: Rules) -> Kept:
+    by = transcript.summary.get("cut_by", "day")
+    return Kept(_event_ids(transcript), by, cut_of(rules).repeats)
 
 
 def _event_ids(transcript: Transcript) -> frozenset[str]:

@@ -34,10 +34,11 @@ class Message:
 @dataclass(frozen=True, slots=True)
 class Cut:
     """How texts are parted into windows: by clinic-local 'day', where it was quiet for longer than
-    `gap`, or by 'message'."""
+    `gap`, or by 'message'. The same text again within `repeats` counts once."""
 
     by: Literal["day", "gap", "message"] = "day"
     gap: timedelta = timedelta(hours=1)
+    repeats: timedelta = timedelta(seconds=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,7 @@ class Kept:
 
     event_ids: frozenset[str]
     by: str = "day"
+    repeats: timedelta = timedelta(seconds=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,6 @@ def fold_windows(
     facts: Iterable[Fact],
     timezone: str,
     grounds: Grounds,
-    repeat_window: timedelta = timedelta(seconds=10),
     cut: Cut = DAILY,
     kept: Sequence[Kept] = (),
 ) -> list[Window]:
@@ -84,33 +85,79 @@ def fold_windows(
     zone = ZoneInfo(timezone)
     windows = []
     for texts in _by_counterpart(facts, grounds).values():
-        for part, by in _part(_once(texts, repeat_window), zone, cut, kept):
-            windows.append(_window(part, by, zone, grounds))
+        for key, part in _Parting(texts, zone, cut, kept).parts.items():
+            windows.append(_window(part, key.by, zone, grounds))
     return sorted(windows, key=lambda window: (window.starts_at, window.number, window.number_raw))
 
 
-def _part(
-    texts: Sequence[tuple[Fact, Message]], zone: ZoneInfo, cut: Cut, kept: Sequence[Kept]
-) -> list[tuple[list[tuple[Fact, Message]], str]]:
-    """One counterpart's texts, by window, each with how that was cut."""
-    home = {event_id: place for place, each in enumerate(kept) for event_id in each.event_ids}
-    parts: dict[tuple[object, ...], list[tuple[Fact, Message]]] = {}
-    last: tuple[object, ...] = ()
-    for fact, message in texts:
-        day = fact.at.astimezone(zone).date()
-        place = home.get(fact.event_id)
-        by = cut.by if place is None else kept[place].by
+@dataclass(frozen=True, slots=True)
+class _Key:
+    """What tells the windows of one counterpart apart: how it was cut, and of what it is: a day, a
+    window that is kept (its place among them), or what begins with an event."""
+
+    by: str
+    of: date | int | str
+
+
+class _Parting:
+    """One counterpart's texts by window, each with those that said the same again soon after."""
+
+    def __init__(
+        self, facts: Sequence[Fact], zone: ZoneInfo, cut: Cut, kept: Sequence[Kept]
+    ) -> None:
+        self.parts: dict[_Key, list[tuple[Fact, Message]]] = {}
+        self._zone, self._cut, self._kept = zone, cut, kept
+        self._home = {
+            event_id: place for place, each in enumerate(kept) for event_id in each.event_ids
+        }
+        self._days: dict[_Key, timedelta] = {}
+        """How long a text may repeat in the days that stand already."""
+        for fact in facts:
+            place = self._home.get(fact.event_id)
+            if place is not None and kept[place].by == "day":
+                self._days.setdefault(self._key(fact, None), kept[place].repeats)
+        self._part(facts)
+
+    def _part(self, facts: Sequence[Fact]) -> None:
+        last: _Key | None = None
+        latest: dict[tuple[bool, str], tuple[_Key, int]] = {}
+        for fact in facts:
+            inbound = fact.type is EventType.INBOUND_MESSAGE
+            text = fact.fields.get("text", "")
+            known = latest.get((inbound, text))
+            if known and self._repeats(fact, *known):
+                continue
+            last = self._key(fact, last)
+            mine = self.parts.setdefault(last, [])
+            latest[inbound, text] = last, len(mine)
+            is_attachment = bool(MEDIA.search(text))
+            mine.append((fact, Message(fact.event_id, fact.at, inbound, text, is_attachment)))
+
+    def _repeats(self, fact: Fact, key: _Key, place: int) -> bool:
+        """Whether it is the same text again, which then counts as a repeat of the first."""
+        first, message = self.parts[key][place]
+        within = self._days.get(key, self._cut.repeats)
+        if isinstance(key.of, int):
+            within = self._kept[key.of].repeats
+        if fact.at - first.at > within:
+            return False
+        again = replace(message, repeats=(*message.repeats, fact.event_id))
+        self.parts[key][place] = first, again
+        return True
+
+    def _key(self, fact: Fact, last: _Key | None) -> _Key:
+        place = self._home.get(fact.event_id)
+        by = self._cut.by if place is None else self._kept[place].by
         if by == "day":
-            key: tuple[object, ...] = ("day", day)
-        elif place is not None:
-            key = (by, "kept", place)
-        elif by == "gap" and last[:1] == ("gap",) and fact.at - parts[last][-1][0].at <= cut.gap:
-            key = last
-        else:
-            key = (by, fact.event_id)
-        parts.setdefault(key, []).append((fact, message))
-        last = key
-    return [(part, str(key[0])) for key, part in parts.items()]
+            return _Key(by, fact.at.astimezone(self._zone).date())
+        if place is not None:
+            return _Key(by, place)
+        if last and by == last.by == "gap" and fact.at - self._last_at(last) <= self._cut.gap:
+            return last
+        return _Key(by, fact.event_id)
+
+    def _last_at(self, key: _Key) -> datetime:
+        return self.parts[key][-1][0].at
 
 
 def _by_counterpart(facts: Iterable[Fact], grounds: Grounds) -> dict[str, list[Fact]]:
@@ -119,24 +166,6 @@ def _by_counterpart(facts: Iterable[Fact], grounds: Grounds) -> dict[str, list[F
         number = _counterpart(fact, grounds)
         groups.setdefault(number.e164 or number.raw, []).append(fact)
     return groups
-
-
-def _once(facts: Sequence[Fact], repeat_window: timedelta) -> list[tuple[Fact, Message]]:
-    """The texts, each with those that said the same again within the window from it."""
-    kept: list[tuple[Fact, Message]] = []
-    latest: dict[tuple[bool, str], int] = {}
-    for fact in facts:
-        inbound = fact.type is EventType.INBOUND_MESSAGE
-        text = fact.fields.get("text", "")
-        place = latest.get((inbound, text))
-        if place is not None and fact.at - kept[place][0].at <= repeat_window:
-            first, message = kept[place]
-            kept[place] = first, replace(message, repeats=(*message.repeats, fact.event_id))
-            continue
-        latest[inbound, text] = len(kept)
-        is_attachment = bool(MEDIA.search(text))
-        kept.append((fact, Message(fact.event_id, fact.at, inbound, text, is_attachment)))
-    return kept
 
 
 def _window(

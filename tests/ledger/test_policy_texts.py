@@ -8,7 +8,8 @@ from factories import make_client, make_clinic
 from ringnote.clock import utc_now
 from ringnote.ledger.policies import set_policy
 from ringnote.ledger.rules import Rules
-from ringnote.models import Clinic
+from ringnote.models import Clinic, SubjectKind
+from ringnote.telephony.marks import mark_due
 from stories import CALLER, Phone, entries, settle
 
 
@@ -82,3 +83,24 @@ def test_what_was_cut_before_stays_as_it_is_when_the_policy_changes(runtime, cli
 
     assert texts(runtime) == [["Is Rex ready?", "Or later?"], ["Hello?"], ["Anyone?"]]
     assert [each.is_wanted for each in entries(runtime)] == [True, True, True]
+
+
+def test_a_transcript_stays_with_the_policy_that_decided_it(runtime, clinic, phone):
+    phone.text("Is Rex ready?")
+    phone.text("Is Rex ready?")
+    settle(runtime)
+    before = [entry.version for entry in entries(runtime)]
+    say(runtime, clinic, enabled=False, repeat_seconds=0)
+    with runtime.db.transaction() as session:
+        mark_due(session, runtime.db, clinic.id, SubjectKind.CONVERSATION, "c-1")
+    settle(runtime)
+    assert [entry.version for entry in entries(runtime)] == before
+
+    phone.text("Or later?")
+    phone.text("Or later?")
+    settle(runtime)
+    phone.at += timedelta(days=1)
+    phone.text("Hello?")
+    settle(runtime)
+
+    assert texts(runtime) == [["Is Rex ready?", "Or later?"]]
