@@ -18,6 +18,7 @@ from ringnote.delivery.deliver import deliver
 from ringnote.delivery.finish import finish_all
 from ringnote.keeping.house import keep_house
 from ringnote.keeping.turn import take_turn
+from ringnote.ledger.replay import Span, carry_out, make_plan
 from ringnote.ledger.settle import settle_due
 from ringnote.models import Call, Callback, Clinic, DueMark, Entry, Transcript
 from ringnote.runtime import Runtime
@@ -111,6 +112,14 @@ class Phone:
 def settle(runtime: Runtime) -> None:
     """Settle all that is due."""
     while settle_due(runtime):
+        pass
+
+
+def replay(runtime: Runtime, span: Span, *, by_newest: bool = False) -> None:
+    """Read these webhooks anew, and have all that they are of settled now."""
+    with runtime.db.reading() as session:
+        plan = make_plan(session, span)
+    for _ in carry_out(runtime.db, plan, None, by_newest=by_newest):
         pass
 
 

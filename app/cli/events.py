@@ -6,30 +6,24 @@ from typing import Any
 
 import click
 import sqlalchemy as sa
-from rich.console import Console
-from rich.progress import track
-from sqlalchemy.orm import Session
 
 from ..errors import InputError
-from ..ledger.days import within
 from ..ledger.entries import Told, tell_clinic
-from ..ledger.subjects import unpin_policy
+from ..ledger.replay import Span
 from ..ledger.trace import tell_event
 from ..models import Clinic, Event, EventStatus
 from ..runtime import Runtime
-from ..steps import Steps
-from ..telephony.ingest import replay_event
 from .context import find_clinic_id, pass_runtime
-from .options import clinic_option, limit_option, none_of, since_option, until_option
-from .output import emit, emit_listing, json_option, local, print_fields, printable, say
-
-BATCH = 200
-
-status_option = click.option(
-    "--status",
-    type=click.Choice([status.value for status in EventStatus]),
-    help="Only those that became this.",
+from .options import (
+    clinic_option,
+    event_status_option,
+    limit_option,
+    none_of,
+    since_option,
+    until_option,
 )
+from .output import emit, emit_listing, json_option, local, print_fields, printable, say
+from .replay import replay
 
 
 @click.group()
@@ -37,9 +31,12 @@ def events() -> None:
     """List and show webhooks as they came, and read them anew."""
 
 
+events.add_command(replay)
+
+
 @events.command("list")
 @clinic_option
-@status_option
+@event_status_option
 @since_option
 @until_option
 @limit_option
@@ -56,11 +53,12 @@ def list_(
 ) -> None:
     """List webhooks, the newest first: what became of each, and why."""
     with runtime.db.reading() as session:
-        wanted = _wanted(session, clinic, status, since, before)
+        of_status = EventStatus(status) if status else None
+        span = Span((), find_clinic_id(session, clinic), of_status, since, before)
         query = (
             sa.select(Event, Clinic)
             .join(Clinic, Clinic.id == Event.clinic_id)
-            .where(wanted)
+            .where(span.condition(session))
             .order_by(Event.id.desc())
             .limit(limit + 1)
         )
@@ -122,87 +120,3 @@ def _show(told: Mapping[str, Any]) -> None:
     click.echo(printable(told["body"]))
     if told["status"] == EventStatus.QUARANTINED.value:
         say(f"\nOnce the cause is mended: ringnote events replay {told['id']}")
-
-
-@events.command()
-@click.argument("ids", nargs=-1, metavar="[ID]...")
-@clinic_option
-@status_option
-@since_option
-@until_option
-@click.option(
-    "--policy",
-    type=click.Choice(["pinned", "current"]),
-    default="pinned",
-    show_default=True,
-    help="Decide anew by the policy that decided, or by the clinic's newest.",
-)
-@json_option
-@pass_runtime
-def replay(
-    runtime: Runtime,
-    ids: tuple[str, ...],
-    clinic: str | None,
-    status: str | None,
-    since: datetime | None,
-    before: datetime | None,
-    policy: str,
-    as_json: bool,
-) -> None:
-    """Read webhooks anew from their raw bytes, and bring what follows from them up to date.
-
-    Changes only what differs now: a repaired set-up, a better reader. Safe at any time; what people
-    decided stays.
-    """
-    if not any((ids, clinic, status, since, before)):
-        raise click.UsageError(
-            "Name events by their ids, or give --clinic, --status, --since or --until."
-        )
-    with runtime.db.reading() as session:
-        chosen = _choose(session, ids, _wanted(session, clinic, status, since, before))
-    accepted = 0
-    starts = range(0, len(chosen), BATCH)
-    shown_on, steps = Console(stderr=True), Steps(runtime.db)
-    for start in track(
-        starts, "Reading anew", console=shown_on, transient=True, disable=not shown_on.is_terminal
-    ):
-        with steps.step() as session:
-            for event_id in chosen[start : start + BATCH]:
-                event = replay_event(session, runtime.db, event_id)
-                if policy == "current":
-                    unpin_policy(session, event)
-                accepted += event.status is EventStatus.ACCEPTED
-    told = {"replayed": len(chosen), "accepted": accepted, "quarantined": len(chosen) - accepted}
-    emit(told, as_json, lambda: click.echo(_replayed(told)))
-
-
-def _replayed(told: Mapping[str, int]) -> str:
-    done = f"{told['replayed']} read anew: {told['accepted']} accepted"
-    if told["quarantined"]:
-        why = "ringnote events list --status quarantined"
-        return f"{done}, {told['quarantined']} quarantined; why: {why}"
-    return f"{done}, none quarantined."
-
-
-def _wanted(
-    session: Session,
-    clinic: str | None,
-    status: str | None,
-    since: datetime | None,
-    before: datetime | None,
-) -> sa.ColumnElement[bool]:
-    clinic_id = find_clinic_id(session, clinic)
-    return sa.and_(
-        within(session, Event.clinic_id, Event.received_at, since, before),
-        Event.clinic_id == clinic_id if clinic_id is not None else sa.true(),
-        Event.status == EventStatus(status) if status else sa.true(),
-    )
-
-
-def _choose(session: Session, ids: tuple[str, ...], wanted: sa.ColumnElement[bool]) -> list[str]:
-    query = sa.select(Event.id).where(wanted).order_by(Event.id)
-    named = {each.upper() for each in ids}
-    chosen = list(session.scalars(query.where(Event.id.in_(named)) if named else query))
-    if missing := named - set(chosen):
-        raise InputError(f"There is no such event {min(missing)}; see: ringnote events list")
-    return chosen

@@ -4,6 +4,8 @@ from datetime import datetime, time, timedelta
 
 import click
 
+from ..models import EventStatus
+
 
 class Moment(click.ParamType[datetime]):
     """A day, or a minute, by the clinic's own clock; as an end, a day is meant as a whole."""
@@ -28,6 +30,11 @@ class Moment(click.ParamType[datetime]):
 
 
 clinic_option = click.option("--clinic", help="Of this clinic only: its id or name.")
+event_status_option = click.option(
+    "--status",
+    type=click.Choice([status.value for status in EventStatus]),
+    help="Only those that became this.",
+)
 limit_option = click.option(
     "--limit",
     type=click.IntRange(1, 10_000),

@@ -61,7 +61,7 @@ def settle_subject(runtime: Runtime, subject: Subject) -> bool:
             generation = _take(session, runtime.db, subject)
             if generation is None:
                 return False
-            again_at = _settle(session, runtime, subject)
+            again_at = settle_held(session, runtime, subject)
             _finish(session, subject, generation, again_at)
     except CallersBusy:
         # It stays due, and whoever is at the caller's callback is done in a moment.
@@ -78,6 +78,16 @@ def settle_subject(runtime: Runtime, subject: Subject) -> bool:
     return True
 
 
+def settle_held(session: Session, runtime: Runtime, subject: Subject) -> datetime | None:
+    """Settle a subject whose lock the caller holds; when to settle it again. Does not commit."""
+    clinic_id, kind, key = subject
+    if kind is SubjectKind.DIGEST:
+        settle_digest(session, runtime, clinic_id, key)
+        return None
+    settle = settle_call if kind is SubjectKind.CALL else settle_conversation
+    return settle(session, runtime, clinic_id, key)
+
+
 def lock_subjects(session: Session, db: Database, subjects: Collection[Subject]) -> set[Subject]:
     """Keep all others from settling these until the transaction ends; those that could be locked.
 
@@ -91,15 +101,6 @@ def lock_subjects(session: Session, db: Database, subjects: Collection[Subject])
     number = sa.func.unnest(sa.cast(list(numbers), ARRAY(sa.BigInteger))).column_valued()
     taken = session.execute(sa.select(number, sa.func.pg_try_advisory_xact_lock(number)))
     return {numbers[row[0]] for row in taken if row[1]}
-
-
-def _settle(session: Session, runtime: Runtime, subject: Subject) -> datetime | None:
-    clinic_id, kind, key = subject
-    if kind is SubjectKind.DIGEST:
-        settle_digest(session, runtime, clinic_id, key)
-        return None
-    settle = settle_call if kind is SubjectKind.CALL else settle_conversation
-    return settle(session, runtime, clinic_id, key)
 
 
 def _take(session: Session, db: Database, subject: Subject) -> int | None:

@@ -13,14 +13,12 @@ from ..directory.ownership import Decided
 from ..models import (
     Call,
     Clinic,
-    Conversation,
     Event,
     EventStatus,
     Line,
     Match,
     Policy,
     SubjectKind,
-    Transcript,
 )
 from ..numbers import NumberKind, read_number
 from ..signals import announce, number_unmatched
@@ -187,24 +185,3 @@ def lines_in_order(facts: Sequence[Fact]) -> list[tuple[str, str]]:
             if fact.type is EventType.INBOUND_CALL and fact.fields.get("did_number")
         }
     )
-
-
-def unpin_policy(session: Session, event: Event) -> None:
-    """Have what this event is of decided by the newest policy when it is settled next.
-
-    What was frozen stays as it is. Does not commit.
-    """
-    key = (event.clinic_id, event.subject_key)
-    if event.subject_kind is SubjectKind.CALL:
-        calls = sa.update(Call).where(
-            Call.clinic_id == key[0], Call.call_uuid == key[1], Call.frozen_at.is_(None)
-        )
-        session.execute(calls.values(policy_version=None))
-    elif event.subject_kind is SubjectKind.CONVERSATION:
-        theirs = sa.select(Conversation.id).where(
-            Conversation.clinic_id == key[0], Conversation.conversation_key == key[1]
-        )
-        windows = sa.update(Transcript).where(
-            Transcript.conversation_id.in_(theirs), Transcript.frozen_at.is_(None)
-        )
-        session.execute(windows.values(policy_version=None))

@@ -6,21 +6,17 @@ Decides nothing about calls: whatever can be kept is kept, and what cannot be re
 from collections.abc import Sequence
 from datetime import datetime
 
-import sqlalchemy as sa
 from psycopg.errors import DeadlockDetected
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError
-from sqlalchemy.orm import Session
 
 from ..batches import Batches
-from ..db import Database
-from ..errors import InputError, WebhookError
+from ..errors import WebhookError
 from ..logs import get_logger
-from ..models import Clinic, Event, EventStatus, new_event_id
+from ..models import EventStatus, new_event_id
 from ..runtime import Runtime
 from ..spool import Spool, Spooled
-from .marks import mark_due
 from .parse import read_event
-from .store import Read, Receipt, read_columns, store
+from .store import Read, Receipt, store
 from .tokens import hash_token
 
 PATIENCE_SECONDS = 1.5
@@ -139,22 +135,3 @@ def _store_each(runtime: Runtime, webhooks: Sequence[Read]) -> list[Receipt | Ex
 def _is_of_one(error: DBAPIError) -> bool:
     """Whether the others may be stored all the same, and each by itself."""
     return isinstance(error, DataError | IntegrityError) or isinstance(error.orig, DeadlockDetected)
-
-
-def replay_event(session: Session, db: Database, event_id: str) -> Event:
-    """Read a kept event's raw bytes anew and have its subject settled. Does not commit.
-
-    What was read may change (a better reader, a clinic that was entered wrongly); the bytes and the
-    time of receipt never do. Raises InputError if there is no such event.
-    """
-    event = session.get(Event, event_id, with_for_update=True)
-    if event is None:
-        raise InputError(f"There is no event {event_id}.")
-    clinic = session.scalars(sa.select(Clinic).where(Clinic.id == event.clinic_id)).one()
-    before = (event.subject_kind, event.subject_key)
-    for column, value in read_columns(read_event(event.body), clinic).items():
-        setattr(event, column, value)
-    for kind, key in {before, (event.subject_kind, event.subject_key)}:
-        if kind and key:
-            mark_due(session, db, clinic.id, kind, key)
-    return event

@@ -1,6 +1,6 @@
 """Due marks: "settle this subject then". Ingest, people's decisions and look-ups set them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -39,10 +39,15 @@ def mark_all_due(
     session: Session, db: Database, subjects: Iterable[Subject], due_at: datetime
 ) -> None:
     """As `mark_due`, for many at once. Does not commit."""
+    mark_each_due(session, db, dict.fromkeys(subjects, due_at))
+
+
+def mark_each_due(session: Session, db: Database, due: Mapping[Subject, datetime]) -> None:
+    """As `mark_due`, for many, each with a time of its own. Does not commit."""
     # One order for all, so that two who mark the same subjects never lock each other out.
     marks = [
         {"of_clinic": clinic_id, "of_kind": kind, "of_key": key, "at": due_at}
-        for clinic_id, kind, key in sorted(subjects)
+        for (clinic_id, kind, key), due_at in sorted(due.items())
     ]
     if marks:
         session.execute(_upsert(db.is_sqlite, asks_database=False), marks)

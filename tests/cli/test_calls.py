@@ -485,7 +485,7 @@ def test_a_correction_outlives_a_replay_and_what_comes_later(ringnote, runtime, 
     bring_up_to_date(runtime, pms)
     before = dict(pms.notes)
 
-    replayed = ringnote("events", "replay", "--clinic", "Oak Street Vets")
+    replayed = ringnote("events", "replay", "--clinic", "Oak Street Vets", "--yes")
     phone.event("HangupCall", "u-1", extNumber="", callerIdNum=CALLER)
     bring_up_to_date(runtime, pms)
 

@@ -186,7 +186,7 @@ def test_a_repaired_set_up_and_a_replay_bring_the_note(ringnote, runtime, phone)
 def test_a_replay_that_does_not_help_says_where_to_read_why(ringnote, phone):
     hangup_of(phone, b"654321")
 
-    told = ringnote("events", "replay", "--status", "quarantined")
+    told = ringnote("events", "replay", "--status", "quarantined", "--yes")
 
     assert told.stdout == (
         "1 read anew: 0 accepted, 1 quarantined; why: ringnote events list --status quarantined\n"
@@ -199,11 +199,17 @@ def test_a_replay_changes_no_entry_that_is_right(ringnote, runtime, phone):
     settle(runtime)
     before = [(each.id, each.version, each.updated_at) for each in entries(runtime)]
 
-    told = json.loads(ringnote("events", "replay", "--clinic", "Oak Street Vets", "--json").stdout)
+    oak = ("--clinic", "Oak Street Vets")
+    told = json.loads(ringnote("events", "replay", *oak, "--yes", "--json").stdout)
     assert len(marks(runtime)) == 2
     settle(runtime)
 
-    assert told == {"replayed": 4, "accepted": 4, "quarantined": 0}
+    assert {name: told[name] for name in ("replayed", "accepted", "calls", "conversations")} == {
+        "replayed": 4,
+        "accepted": 4,
+        "calls": 1,
+        "conversations": 1,
+    }
     assert [(each.id, each.version, each.updated_at) for each in entries(runtime)] == before
 
 
@@ -219,7 +225,7 @@ def test_a_replay_decides_by_the_policy_that_it_is_told_to(
     edited.write_text(shown.replace("due_minutes = 60", "due_minutes = 30"))
     ringnote("policy", "set", "Oak Street Vets", str(edited))
 
-    ringnote("events", "replay", "--clinic", "Oak Street Vets", "--policy", policy)
+    ringnote("events", "replay", "--clinic", "Oak Street Vets", "--policy", policy, "--yes")
     settle(runtime)
 
     assert before - due_of_task(runtime) == timedelta(minutes=60 - minutes)
@@ -231,6 +237,6 @@ def test_only_what_was_chosen_is_read_anew(ringnote, runtime, phone):
     phone.event("HangupCall", "u-2")
     settle(runtime)
 
-    ringnote("events", "replay", "--since", "2026-03-03")
+    ringnote("events", "replay", "--since", "2026-03-03", "--yes")
 
     assert [mark.subject_key for mark in marks(runtime)] == ["u-2"]

@@ -12,10 +12,10 @@ from ringnote.errors import InputError
 from ringnote.keeping.house import keep_house
 from ringnote.keeping.turn import take_turn
 from ringnote.ledger.corrections import correct_call
+from ringnote.ledger.replay import Span
 from ringnote.models import Event, SubjectKind
-from ringnote.telephony.ingest import replay_event
 from ringnote.telephony.marks import mark_due
-from stories import CALLER, Phone, calls, entries, purge, settle, transcripts, write
+from stories import CALLER, Phone, calls, entries, purge, replay, settle, transcripts, write
 
 LONG_AGO = timedelta(days=200)
 STRANGER = "+12125550177"
@@ -231,8 +231,7 @@ def test_a_quarantined_webhook_replayed_into_a_frozen_call_changes_nothing(runti
 
     phone.event("HangupCall", "u-1", extNumber="", callerIdNum=CALLER)
     [event] = events(runtime)
-    with runtime.db.transaction() as session:
-        replay_event(session, runtime.db, event.id)
+    replay(runtime, Span([event.id]))
     settle(runtime)
 
     assert told(runtime) == before

@@ -7,10 +7,11 @@ import pytest
 from factories import make_client, make_clinic
 from ringnote.clock import utc_now
 from ringnote.ledger.policies import set_policy
+from ringnote.ledger.replay import Span
 from ringnote.ledger.rules import Rules
 from ringnote.models import Clinic, SubjectKind
 from ringnote.telephony.marks import mark_due
-from stories import CALLER, Phone, entries, settle
+from stories import CALLER, Phone, entries, replay, settle
 
 
 @pytest.fixture
@@ -104,3 +105,6 @@ def test_a_transcript_stays_with_the_policy_that_decided_it(runtime, clinic, pho
     settle(runtime)
 
     assert texts(runtime) == [["Is Rex ready?", "Or later?"]]
+    replay(runtime, Span(), by_newest=True)
+    settle(runtime)
+    assert [entry.is_wanted for entry in entries(runtime)] == [False]
