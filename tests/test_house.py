@@ -73,6 +73,7 @@ PURE = {
     "ledger/policy.py",
     "ledger/policy_checks.py",
     "ledger/policy_text.py",
+    "ledger/preview.py",
     "ledger/rehearsal.py",
     "ledger/rules.py",
     "ledger/compose.py",

@@ -8,9 +8,10 @@ import click
 from sqlalchemy.orm import Session
 
 from ..errors import InputError
-from ..ledger.compose import compose_call, voice_of
+from ..ledger.compose import voice_of
 from ..ledger.past import read_past
 from ..ledger.policies import check_policy, get_policy
+from ..ledger.preview import preview as worded
 from ..ledger.rehearsal import rehearse
 from ..ledger.rules import Rules, read_stored
 from ..models import Clinic
@@ -53,11 +54,21 @@ def rehearse_(runtime: Runtime, clinic: str, days: int, file: Any, as_json: bool
 @policy.command()
 @click.argument("clinic")
 @with_option
-@click.option("--last", type=click.IntRange(1, 50), default=3, show_default=True)
+@click.option(
+    "--last",
+    type=click.IntRange(1, 50),
+    default=3,
+    show_default=True,
+    help="So many notes, callback tasks and transcripts each.",
+)
 @json_option
 @pass_runtime
 def preview(runtime: Runtime, clinic: str, file: Any, last: int, as_json: bool) -> None:
-    """Show how the last calls' notes would be worded, by this policy or an edited one."""
+    """Show how the last notes, callback tasks and transcripts would be worded, writing nothing.
+
+    By this policy or an edited one, of the calls and texts that came. Of texts are shown those that
+    become a transcript; who would be "last_answered" is left out.
+    """
     text = read_file(file) if file else None
     with runtime.db.reading() as session:
         found = get_clinic(session, clinic)
@@ -65,10 +76,7 @@ def preview(runtime: Runtime, clinic: str, file: Any, last: int, as_json: bool) 
         rules = in_force if text is None else _read(session, found, text)
         past = read_past(session, found, runtime.clock() - timedelta(days=LONGEST_DAYS))
     voice = voice_of(rules, found.timezone, found.region)
-    told = [
-        {"call_uuid": call.key, **compose_call(call.summary, call.key, voice, rules)}
-        for call in past.calls[-last:]
-    ]
+    told = worded(past, rules, voice, last)
     emit(told, as_json, lambda: _show_preview(told))
 
 
@@ -117,10 +125,10 @@ def _callers(what: str, callers: Sequence[Mapping[str, Any]], timezone: str) -> 
 
 
 def _show_preview(told: Sequence[Mapping[str, Any]]) -> None:
-    for each in told:
-        click.secho(printable(each["title"]), bold=True)
+    for kind, each in ((each["kind"], each) for each in told):
+        click.secho(printable(f"{kind.capitalize()}: {each['title']}"), bold=True)
         for line in each["body"].splitlines():
             click.echo(printable(f"  | {line}"))
         click.echo()
     if not told:
-        click.echo("No call has come yet; try: ringnote simulate CLINIC")
+        click.echo("No call and no text has come yet; try: ringnote simulate CLINIC")

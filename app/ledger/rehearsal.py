@@ -21,7 +21,7 @@ from .episodes import (
     read_message,
 )
 from .patience import text_patience, was_answered
-from .policy import CallWants, cut_of, decide_call, decide_texts, task_terms
+from .policy import CallWants, TaskTerms, cut_of, decide_call, decide_texts, task_terms
 from .rules import Rules
 
 
@@ -46,6 +46,10 @@ class PastTexts:
     matches: Mapping[str, tuple[str, str, str]]
     """Kind, rule and client, by the other party's number."""
 
+    def match_of(self, window: Window) -> tuple[str, str, str]:
+        """Kind, rule and client of one window's match; all '' where there is none."""
+        return self.matches.get(window.number or window.number_raw, ("", "", ""))
+
 
 @dataclass(frozen=True, slots=True)
 class Past:
@@ -65,7 +69,7 @@ class Played:
 
     notes: set[int] = field(default_factory=set)
     tasks: list[Episode] = field(default_factory=list)
-    terms: dict[tuple[str, datetime], tuple[object, ...]] = field(default_factory=dict)
+    terms: dict[tuple[str, datetime], TaskTerms] = field(default_factory=dict)
     transcripts: int = 0
     filtered: Counter[str] = field(default_factory=Counter)
 
@@ -107,8 +111,8 @@ def play(past: Past, rules: Rules) -> Played:
         asks = wants.callback and bool(call.summary.number)
         happening = read_call(call.id, call.summary, call.client, asks=asks, closes=closes)
         happenings += [happening] if happening and call.summary.number else []
-    for number, (window, texts) in enumerate(_windows(past, rules)):
-        kind, rule, client = texts.matches.get(window.number or window.number_raw, ("", "", ""))
+    for number, (window, texts) in enumerate(fold_past_texts(past, rules)):
+        kind, rule, client = texts.match_of(window)
         said = decide_texts(rules, window, kind, rule)
         played.transcripts += said is None
         played.filtered.update([said] if said else [])
@@ -124,7 +128,7 @@ def play(past: Past, rules: Rules) -> Played:
         again = episode.was_tried
         terms = task_terms(rules, asking, episode.due_from, (), past.timezone, is_again=again)
         place = episode.number, episode.opened_at
-        played.terms[place] = (terms.due_at, terms.assignee, terms.priority)
+        played.terms[place] = terms
     return played
 
 
@@ -145,7 +149,8 @@ def _decide(rules: Rules, call: PastCall, timezone: str) -> CallWants:
     return decide_call(rules, call.summary, call.kind, call.rule, timezone)
 
 
-def _windows(past: Past, rules: Rules) -> Iterator[tuple[Window, PastTexts]]:
+def fold_past_texts(past: Past, rules: Rules) -> Iterator[tuple[Window, PastTexts]]:
+    """The windows that these rules part the texts into, each with the conversation it is of."""
     cut = cut_of(rules)
     for texts in past.texts:
         for window in fold_windows(texts.facts, past.timezone, past.grounds, cut):

@@ -159,15 +159,35 @@ def test_an_entry_leads_to_its_story_below_all_that_may_be_cut(runtime, db, clin
     assert with_story(work, "") == work
 
 
-def test_a_preview_words_the_last_calls_by_an_edited_file(runtime, clinic):
-    Phone(runtime, clinic).answered("u-1")
+def test_a_preview_words_what_came_last_by_an_edited_file(runtime, clinic):
+    phone = Phone(runtime, clinic)
+    phone.text("Is Rex ready?")
+    phone.answered("u-1")
+    phone.missed("u-2")
     settle(runtime)
+    edited = """
+    [words.call]
+    title = "Call: {{ number }}"
+    [words.callback]
+    body = "{{ count }}, due {{ due }}"
+    [words.transcript]
+    title = "Texts of {{ day }}"
+    """
 
-    [told] = value(
-        runtime, "preview", "--with", "-", given='[words.call]\ntitle = "Call: {{ number }}"\n'
-    )
+    shown = run(runtime, "preview", "--with", "-", "--last", "1", given="[words]")
+    refused = run(runtime, "preview", "--with", "-", given=edited)
+    edited = edited.replace("{{ day }}", "{{ number }}")
+    note, task, texts = value(runtime, "preview", "--with", "-", "--last", "1", given=edited)
 
-    assert told["title"] == "Call: (212) 555-0142"
+    headings = [line for line in shown.stdout.splitlines() if line[:1] not in " "]
+    assert [each.partition(":")[0] for each in headings] == ["Note", "Task", "Transcript"]
+    assert refused.exit_code == 1
+    assert (note["kind"], note["key"], note["title"]) == ("note", "u-2", "Call: (212) 555-0142")
+    assert (task["kind"], task["key"], task["is_done"]) == ("task", "u-2", False)
+    assert task["body"].startswith("1, due ")
+    assert (texts["kind"], texts["key"]) == ("transcript", "c-1")
+    assert texts["title"] == "Texts of (212) 555-0142"
+    assert "Is Rex ready?" in texts["body"]
     assert count(runtime, Policy) == 1
 
 
