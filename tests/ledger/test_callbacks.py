@@ -18,6 +18,9 @@ from ringnote.directory.choices import map_number
 from ringnote.errors import InputError
 from ringnote.ledger.closings import close_callback, reopen_callback
 from ringnote.ledger.corrections import correct_call
+from ringnote.ledger.policies import set_policy
+from ringnote.ledger.replay import Span
+from ringnote.ledger.rules import Rules
 from ringnote.ledger.settle import settle_due
 from ringnote.models import (
     Call,
@@ -31,7 +34,7 @@ from ringnote.models import (
     SubjectKind,
 )
 from ringnote.telephony.marks import mark_due
-from stories import CALLER, Phone, callbacks, entries, settle, write
+from stories import CALLER, Phone, callbacks, entries, replay, settle, write
 
 LANDLINE = "+12125550143"
 OPEN, DONE, WITHDRAWN = CallbackState.OPEN, CallbackState.DONE, CallbackState.WITHDRAWN
@@ -504,3 +507,33 @@ def _expected(steps):
         elif what == "answered":
             asking[caller] = 0
     return asking
+
+
+def test_the_task_is_for_whoever_answered_this_client_last(runtime, clinic, client, phone, db):
+    make_client(db, clinic, "C2", "John Doe", numbers=["+12125550177"])
+    rules = {
+        "callbacks": {"assignee": ["last_answered", "role:reception"]},
+        "people": {"101": "amy", "102": "bob"},
+        "roles": {"reception": "front-desk"},
+    }
+    with db.transaction() as session:
+        known = session.get_one(Clinic, clinic.id)
+        set_policy(session, db, known, Rules.model_validate(rules), utc_now(), "kim")
+        map_number(session, db, clinic.id, LANDLINE, "C1", "kim", "", utc_now())
+    phone.answered("u-1")
+    phone.rings("u-2", LANDLINE)
+    phone.event("ExtensionAnswered", "u-2", callerIdNum=LANDLINE, extensionNumber="102")
+    phone.event("HangupCall", "u-2", callerIdNum=LANDLINE, extNumber="102")
+
+    phone.missed("u-3")
+    phone.missed("u-4", "+12125550177")
+    settle(runtime)
+
+    tasks = [entry for entry in entries(runtime) if entry.kind is EntryKind.TASK]
+    told = {entry.client: entry.content["assignee"] for entry in tasks}
+    assert told == {"C1": "bob", "C2": "front-desk"}
+    replay(runtime, Span())
+    settle(runtime)
+    assert {entry.client: entry.version for entry in tasks} == {
+        entry.client: entry.version for entry in entries(runtime) if entry.kind is EntryKind.TASK
+    }
