@@ -22,7 +22,8 @@ class Matching(BaseModel):
     remember_days: int = Field(default=180, ge=1, le=3650)
     """How long a person's pick for a shared number is remembered."""
     unknown: Literal["wait", "create", "ignore"] = "wait"
-    """'create' makes a client in the PMS of a caller whom nobody knows."""
+    """'create' makes a client in the PMS of a caller whom nobody knows; 'ignore' leaves what they
+    want alone for good, whoever they turn out to be."""
     backlog: Literal["entries", "digest"] = "entries"
     """What has waited for its client becomes entries as ever, or one note that tells of it all."""
     backlog_days: int = Field(default=30, ge=1, le=3650)

@@ -11,7 +11,18 @@ from itertools import pairwise
 from ..numbers import NumberKind, read_number
 from ..toml_reading import Fault, Place, suggest
 from .hours import YEARLY, find_timezone_fault, overlapping, read_span
-from .rules import DAYS, LAST_ANSWERED, ROLE, Case, Fits, Holiday, Rules, each_assignee
+from .rules import (
+    DAYS,
+    LAST_ANSWERED,
+    ROLE,
+    STRANGERS,
+    Case,
+    Fits,
+    Holiday,
+    Rules,
+    each_assignee,
+    with_strangers_left,
+)
 
 LONGEST_HOLIDAY = 366
 """Days."""
@@ -26,8 +37,9 @@ class Surroundings:
 
 
 def normalised(rules: Rules, region: str) -> Rules:
-    """The same rules with each number as E.164, so that spellings do not matter."""
-    changed = rules.model_copy(deep=True)
+    """The same rules, each number as E.164 and strangers left alone wherever that is said, so that
+    spellings do not matter."""
+    changed = with_strangers_left(rules.model_copy(deep=True))
     changed.ignore.numbers = [_e164(each, region) for each in rules.ignore.numbers]
     changed.ignore.lines = [_e164(each, region) for each in rules.ignore.lines]
     for case in changed.cases:
@@ -139,10 +151,16 @@ def _of_strangers(rules: Rules) -> Iterator[Fault]:
     if "record" in _strangers(rules) and not rules.strangers.record:
         said = "must name a client of the PMS, since what strangers want is to be written to it"
         yield Fault(("strangers", "record"), said)
+    if rules.matching.unknown == "ignore":
+        for name in STRANGERS:
+            given: str = getattr(rules.strangers, name)
+            if name in rules.strangers.model_fields_set and given != "leave":
+                said = f'"{given}" contradicts matching.unknown = "ignore", which leaves all of it:'
+                yield Fault(("strangers", name), f'{said} say "leave", or nothing')
 
 
 def _strangers(rules: Rules) -> set[str]:
-    return {rules.strangers.notes, rules.strangers.callbacks, rules.strangers.transcripts}
+    return {getattr(rules.strangers, name) for name in STRANGERS}
 
 
 def _of_case(rules: Rules, number: int, case: Case) -> Iterator[Fault]:

@@ -17,6 +17,7 @@ InboundOutcome = Literal["answered", "answered_then_voicemail", "voicemail", "mi
 When = Literal["always", "open", "closed"]
 """By the clinic's business hours, at the moment a call began."""
 Stranger = Literal["wait", "leave", "record"]
+STRANGERS = ("notes", "callbacks", "transcripts")
 Priority = Literal["low", "normal", "high", "urgent"]
 PRIORITIES: tuple[Priority, ...] = ("low", "normal", "high", "urgent")
 MONTH = 60 * 24 * 30
@@ -126,7 +127,8 @@ class Transcripts(Section):
 
 class Strangers(Section):
     """What is written for numbers that no client has: "wait" until somebody says whose it is,
-    "leave" it, or write it to the one client of `record`."""
+    "leave" it, or write it to the one client of `record`. All is "leave" where matching.unknown is
+    "ignore"."""
 
     notes: Stranger = "wait"
     callbacks: Stranger = "wait"
@@ -247,9 +249,16 @@ def read_stored(stored: Mapping[str, Any]) -> Rules:
 
     One from before there were business hours goes on counting every minute.
     """
-    if "hours" in stored:
-        return Rules.model_validate(dict(stored))
-    return Rules.model_validate({**stored, "hours": {"always_open": True}})
+    known = stored if "hours" in stored else {**stored, "hours": {"always_open": True}}
+    return with_strangers_left(Rules.model_validate(dict(known)))
+
+
+def with_strangers_left(rules: Rules) -> Rules:
+    """The same rules; where matching ignores whoever is unknown, [strangers] says so too."""
+    if rules.matching.unknown != "ignore":
+        return rules
+    left = rules.strangers.model_copy(update=dict.fromkeys(STRANGERS, "leave"))
+    return rules.model_copy(update={"strangers": left})
 
 
 def asks_who_answered(rules: Rules) -> bool:

@@ -4,7 +4,7 @@ import pytest
 
 from ringnote.ledger.policy_checks import Surroundings, find_faults, find_warnings, normalised
 from ringnote.ledger.policy_text import write_policy
-from ringnote.ledger.rules import DAYS, Rules
+from ringnote.ledger.rules import DAYS, Rules, read_stored
 from ringnote.ledger.templates import own_templates
 from ringnote.ledger.words_checks import VARIABLES, find_word_faults
 from ringnote.toml_reading import read_toml
@@ -117,6 +117,10 @@ def test_what_is_no_toml_is_told_with_its_line(text, says):
         ),
         ({"callbacks": {"assignee": ["role:dsk"]}, "roles": {"desk": "u"}}, "did you mean desk?"),
         ({"strangers": {"notes": "record"}}, "must name a client of the PMS"),
+        (
+            {"strangers": {"notes": "wait"}, "matching": {"unknown": "ignore"}},
+            '"wait" contradicts matching.unknown = "ignore"',
+        ),
         ({"ignore": {"numbers": ["12"]}}, '"12" is no telephone number'),
         ({"cases": [{"name": "a", "note": True}, {"name": "A", "note": True}]}, "case 1 is called"),
     ],
@@ -167,6 +171,17 @@ def test_numbers_are_kept_as_e164_however_they_are_spelt():
     assert rules.ignore.numbers == ["+12125550177"]
     assert rules.ignore.lines == ["+12125550100", "Fax"]
     assert rules.cases[0].when.lines == ["+12125550100"]
+
+
+def test_whoever_ignores_the_unknown_leaves_all_of_strangers_and_says_so_once():
+    said = {"matching": {"unknown": "ignore"}}
+    rules = normalised(Rules.model_validate(said), "US")
+    stored = Rules.model_validate(said).model_dump(mode="json")
+
+    left = dict.fromkeys(("notes", "callbacks", "transcripts"), "leave")
+    assert rules.strangers.model_dump() == left | {"record": ""}
+    assert read_stored(stored) == rules
+    assert checks(rules.model_dump(mode="json")) == []
 
 
 @pytest.mark.parametrize(
