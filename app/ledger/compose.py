@@ -77,16 +77,13 @@ def compose_transcript(window: Window, key: str, voice: Voice, rules: Rules) -> 
 
 
 def compose_digest(number: str, told: Sequence[Waited], voice: Voice, rules: Rules) -> Content:
-    """The content of the note on what waited on a number (E.164), in Ringnote's own words.
+    """The content of the note on what waited on a number (E.164).
 
     `told` is in order of time; the last is `occurred_at`, and where its story leads.
     """
     view, last = view_digest(number, told, voice), told[-1]
-    footer = ["", _approximate(voice)] if rules.words.footer else []
-    body = render_own("digest", {**view, "_": voice.say})
     return {
-        "title": view["title"],
-        "body": "\n".join([body, *footer]),
+        **_worded("digest", view, _approximate(voice), voice, rules),
         "story": _story(last.page, last.key, voice),
         "occurred_at": iso(last.at),
     }

@@ -218,6 +218,7 @@ class Words(Section):
     call: EntryWords = EntryWords()
     callback: EntryWords = EntryWords()
     transcript: EntryWords = EntryWords()
+    digest: EntryWords = EntryWords()
 
 
 class Rules(Section):

@@ -10,6 +10,7 @@ from jinja2 import Template
 from ..templating import FAILURES, find_template_faults, make_environment
 
 OWN = Path(__file__).with_name("words")
+KINDS = ("call", "callback", "transcript", "digest")
 LARGEST = 256 * 1024
 """Characters that a clinic's template may come to."""
 _environment = lru_cache(maxsize=1)(make_environment)
@@ -58,7 +59,7 @@ def own_template(kind: str) -> str:
 
 def own_templates() -> dict[str, str]:
     """Ringnote's own templates by their place in a policy, as a clinic may begin its own with."""
-    return {f"words.{kind}.body": own_template(kind) for kind in ("call", "callback", "transcript")}
+    return {f"words.{kind}.body": own_template(kind) for kind in KINDS}
 
 
 @lru_cache(maxsize=512)

@@ -15,7 +15,7 @@ from .episodes import Episode, Happening, Kind, Stage
 from .policy import TaskTerms
 from .rules import EntryWords, Rules
 from .templates import WordsError, find_word_template_faults, render
-from .views import View, view_call, view_callback, view_transcript
+from .views import View, Waited, view_call, view_callback, view_digest, view_transcript
 from .wording import Voice, languages
 
 CALL = {
@@ -71,6 +71,14 @@ TRANSCRIPT_BODY = TRANSCRIPT | {
     "day": "the day of the texts",
     "messages": "the texts, each with time, sender, text and is_attachment",
 }
+DIGEST = {
+    "title": "Ringnote's own title",
+    "number": "the client's number",
+}
+DIGEST_BODY = DIGEST | {
+    "tally": "how many calls and texts waited",
+    "told": "the calls and texts, each with when, what, how_far, waited and talked",
+}
 VARIABLES: dict[tuple[str, str], Mapping[str, str]] = {
     ("call", "title"): CALL,
     ("call", "body"): CALL_BODY,
@@ -78,12 +86,15 @@ VARIABLES: dict[tuple[str, str], Mapping[str, str]] = {
     ("callback", "body"): CALLBACK_BODY,
     ("transcript", "title"): TRANSCRIPT,
     ("transcript", "body"): TRANSCRIPT_BODY,
+    ("digest", "title"): DIGEST,
+    ("digest", "body"): DIGEST_BODY,
 }
 """What each template is given. Titles are stable: they know no time, duration or count."""
 LISTS = {
     "calls": frozenset({"when", "what", "waited"}),
     "since": frozenset({"when", "what"}),
     "messages": frozenset({"time", "sender", "text", "is_attachment"}),
+    "told": frozenset({"when", "what", "how_far", "waited", "talked"}),
 }
 
 
@@ -170,8 +181,11 @@ def _samples(voice: Voice) -> dict[str, list[View]]:
         messages=(Message("1", at, True, "Is Rex ready?", False),),
         filtered_by=None,
     )
+    told: list[CallSummary | Message] = [full, bare, *texts.messages]
+    waited = [Waited(at, "call", "1", None, what) for what in told]
     return {
         "call": [view_call(full, voice), view_call(bare, voice)],
         "callback": [view_callback(episode, {1: full}, terms, voice, Rules())],
         "transcript": [view_transcript(texts, voice)],
+        "digest": [view_digest(full.number, waited, voice), view_digest("", waited[1:2], voice)],
     }

@@ -19,9 +19,10 @@ from ringnote.directory.merges import repoint_merged
 from ringnote.ledger.corrections import correct_call
 from ringnote.ledger.entries import list_entries, show_entry_story
 from ringnote.ledger.listings import list_calls
-from ringnote.ledger.rules import DEFAULT_RULES
+from ringnote.ledger.rules import DEFAULT_RULES, Rules
 from ringnote.ledger.settle import settle_subject
 from ringnote.ledger.trace import tell_call
+from ringnote.ledger.words_checks import find_word_faults
 from ringnote.models import Clinic, Connection, Digest, Lookup, Policy
 from ringnote.runtime import Runtime
 from stories import Phone, calls, entries, marks, purge, settle, write
@@ -121,6 +122,24 @@ def test_one_note_tells_of_all_that_waited_in_whatever_order_it_is_settled(
     assert notes(pms) == [("C1", "Earlier calls and texts")]
     assert told(pms) == WAITED
     assert [task.client_id for task in pms.tasks.values()] == ["C1"]
+
+
+def test_a_clinic_may_word_it_by_a_template_of_its_own(runtime, phone, clinic, pms):
+    body = "{{ tally }}{% for each in told %}, {{ each.what }}{% endfor %}"
+    with runtime.db.transaction() as session:
+        [policy] = session.scalars(sa.select(Policy).where(Policy.version == 2))
+        own = {"digest": {"title": "What waited", "body": body}}
+        assert list(find_word_faults(Rules.model_validate({"words": own}))) == []
+        policy.rules = policy.rules | {"words": own}
+    phone.missed("u-1", STRANGER)
+    phone.text("Is Rex ready?", client=STRANGER)
+    work_off(runtime, pms)
+    do(choices.map_number, runtime, clinic, "C1")
+    work_off(runtime, pms)
+
+    [note] = pms.notes.values()
+    assert note.title == "What waited"
+    assert note.body.startswith("1 call and 1 text, Missed call, they texted: Is Rex ready?\n")
 
 
 def test_a_call_after_that_gets_its_own_note_and_the_digest_stays_as_it_is(
