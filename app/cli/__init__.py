@@ -43,7 +43,7 @@ CHAPTERS: dict[str, dict[str, Listing]] = {
         "lines": Listing("clinics", "List or add a clinic's own phone numbers."),
         "connect": Listing("connections", "Connect a clinic to its PMS."),
         "disconnect": Listing("connections", "End a clinic's connection to its PMS."),
-        "connector": Listing("connectors", "Check a file that describes a PMS, and try it out."),
+        "connector": Listing("connectors", "List connectors; check a file that describes a PMS."),
         "policy": Listing("rehearsals", "Show, check and set what becomes of a clinic's calls."),
         "connection": Listing("connections", "Test, pause, resume or show a clinic's connection."),
     },

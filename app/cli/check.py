@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from .. import schema
+from ..connectors import CONNECTORS
 from ..connectors.base import Connector
 from ..delivery.account_settings import connector_for
 from ..delivery.connections import find_connection
@@ -66,6 +67,9 @@ def _findings(context: click.Context) -> Iterator[Finding]:
     yield (database := _of_database(runtime))
     yield from _of_spool(runtime)
     yield (keys := _of_keys(runtime))
+    for plugin in CONNECTORS.broken():
+        said = f"{plugin.name} cannot be used: {plugin.fault}"
+        yield Finding(f"plugin {plugin.package}", "fault", said)
     if database.state != "fault":
         yield from (Finding("house", state, said) for state, said in tell_house(runtime))
         yield from _of_clinics(runtime, has_keys=keys.state == "ok")

@@ -1,10 +1,11 @@
-"""`ringnote connector`: files that describe a PMS, looked through and tried out against it."""
+"""`ringnote connector`: which there are, and files that describe a PMS, tried out against it."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import click
 
+from ..connectors import CONNECTORS
 from ..connectors.base import Capabilities, Setting
 from ..connectors.rest.connector import FILE, RestConnector
 from ..connectors.rest.examples import examples
@@ -41,14 +42,41 @@ ABLE = {
 
 @click.group()
 def connector() -> None:
-    """Files that describe a PMS, so that the connector rest can speak to it.
+    """Which connectors there are, and files that describe a PMS to the connector rest.
 
     \b
+    ringnote connector list
     ringnote connector example > my-pms.toml
     ringnote connector check my-pms.toml
     ringnote connector check my-pms.toml --live --set base_url=https://… --secret token=-
     ringnote connect "Oak Street Vets" rest --set file=@my-pms.toml --secret token=-
     """
+
+
+@connector.command("list")
+@json_option
+@click.pass_context
+def list_all(context: click.Context, as_json: bool) -> None:
+    """List the connectors there are, those of installed plugins too.
+
+    Ends with exit code 1 if there is a plugin that cannot be used.
+    """
+    value = [
+        {"name": name, "title": kind.title, "package": CONNECTORS.package_of(name), "fault": None}
+        for name, kind in CONNECTORS.items()
+    ]
+    broken = CONNECTORS.broken()
+    value += [
+        {"name": each.name, "title": None, "package": each.package, "fault": each.fault}
+        for each in broken
+    ]
+    rows = [
+        (each["name"], each["title"] or f"cannot be used: {each['fault']}", each["package"])
+        for each in value
+    ]
+    emit(value, as_json, lambda: print_table(("connector", "speaks to", "plugin"), rows))
+    if broken:
+        context.exit(1)
 
 
 @connector.command()

@@ -8,6 +8,7 @@ import click
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from ..connectors import CONNECTORS, why_unknown
 from ..db import Database
 from ..delivery.connections import REFUSED, find_connection
 from ..directory.sync_state import tell_sync
@@ -54,6 +55,7 @@ def doctor(
             (each, gap)
             for each in session.scalars(query).all()
             for gap in [
+                *_look_for_connector(session, each),
                 *_look_for_pause(session, each),
                 *_look_for_stop(session, runtime.db, each),
                 *_look_at(session, each, now - timedelta(days=days), now),
@@ -88,12 +90,32 @@ def _look_at(session: Session, clinic: Clinic, since: datetime, now: datetime) -
     )
 
 
+def _look_for_connector(session: Session, clinic: Clinic) -> list[Gap]:
+    """Whether what speaks to the clinic's PMS is missing, as where its plugin is broken."""
+    connection = find_connection(session, clinic.id)
+    if connection is None or connection.connector in CONNECTORS:
+        return []
+    waiting, why = _count_owed(session, connection.id), why_unknown(connection.connector)
+    return [
+        Gap(
+            "connector_missing",
+            f"Nothing is written to its PMS, {waiting} waiting: {why}",
+            "ringnote connector list",
+            waiting,
+        )
+    ]
+
+
+def _count_owed(session: Session, connection_id: int) -> int:
+    owed = sa.select(sa.func.count()).where(OutboxRow.connection_id == connection_id)
+    return session.scalars(owed).one()
+
+
 def _look_for_pause(session: Session, clinic: Clinic) -> list[Gap]:
     connection = find_connection(session, clinic.id)
     if connection is None or connection.state is not ConnectionState.PAUSED:
         return []
-    owed = sa.select(sa.func.count()).where(OutboxRow.connection_id == connection.id)
-    waiting = session.scalars(owed).one()
+    waiting = _count_owed(session, connection.id)
     command = "test" if connection.paused_by == REFUSED else "resume"
     return [
         Gap(

@@ -1,4 +1,4 @@
-"""How each PMS is spoken to: one file a PMS, registered here by its name."""
+"""How each PMS is spoken to: one file a PMS, registered here by its name, and plugins besides."""
 
 from collections.abc import Mapping
 
@@ -9,13 +9,13 @@ from .ezyvet import EzyVetConnector
 from .fhir import FhirConnector
 from .gnuhealth import GnuHealthConnector
 from .hubspot import HubSpotConnector
+from .plugins import Connectors
 from .provet import ProvetConnector
 from .rest.connector import RestConnector
 from .sandbox import SandboxConnector
 
-CONNECTORS: dict[str, type[Connector]] = {
-    each.name: each
-    for each in (
+CONNECTORS = Connectors(
+    (
         ClinikoConnector,
         EzyVetConnector,
         FhirConnector,
@@ -25,7 +25,7 @@ CONNECTORS: dict[str, type[Connector]] = {
         RestConnector,
         SandboxConnector,
     )
-}
+)
 
 
 def find_connector(name: str, settings: Mapping[str, str]) -> type[Connector] | None:
@@ -35,3 +35,13 @@ def find_connector(name: str, settings: Mapping[str, str]) -> type[Connector] | 
         return CONNECTORS[name].described_by(settings)
     except (KeyError, ConfigError):
         return None
+
+
+def why_unknown(name: str) -> str:
+    """Why there is no connector of this name: its plugin is broken, or is not installed."""
+    faults = [f"{each.package}: {each.fault}" for each in CONNECTORS.broken() if each.name == name]
+    return (
+        f"the connector {name} cannot be used ({'; '.join(faults)})"
+        if faults
+        else f"no connector is called {name}; if a plugin brings it, install that"
+    )

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from urllib.parse import urlsplit
 
-from ..connectors import CONNECTORS, find_connector
+from ..connectors import CONNECTORS, find_connector, why_unknown
 from ..connectors.base import Connector
 from ..errors import ConfigError, InputError
 from ..http import Http
@@ -21,7 +21,7 @@ def connector_for(connection: Connection, runtime: Runtime) -> Connector:
     """
     kind = CONNECTORS.get(connection.connector)
     if kind is None:
-        raise ConfigError(f"no connector is called {connection.connector} in this version")
+        raise ConfigError(why_unknown(connection.connector))
     kind = kind.described_by(connection.settings)
     secrets = runtime.vault.open(connection.secrets)
     meter = Meter(runtime.db, connection.id)
@@ -39,10 +39,9 @@ def make_connector(
     """
     kind = CONNECTORS.get(connector_name)
     if kind is None:
-        raise InputError(
-            f"No connector is called {connector_name!r};"
-            f" {_suggest(connector_name, CONNECTORS) or 'there are: ' + ', '.join(CONNECTORS)}."
-        )
+        hint = _suggest(connector_name, CONNECTORS) or f"there are: {', '.join(CONNECTORS)}."
+        said = why_unknown(connector_name)
+        raise InputError(f"{said[0].upper()}{said[1:]}; {hint}")
     kind = kind.described_by(settings)
     faults = [
         *_faults_of_names(kind, settings, is_secret=False),

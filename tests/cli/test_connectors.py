@@ -4,10 +4,12 @@ import json
 
 import pytest
 from click.testing import CliRunner
+from connectors.plugged import plug_in
 from connectors.test_sandbox import SandboxPms
 
-from factories import make_clinic
+from factories import make_clinic, make_connection
 from ringnote.cli import main
+from ringnote.connectors import CONNECTORS
 from ringnote.connectors.base import Kind
 from ringnote.connectors.rest.examples import examples
 
@@ -144,3 +146,33 @@ def test_what_a_description_asks_for_is_asked_at_a_terminal(runtime, db, file, p
     assert result.exit_code == 0, result.stderr
     assert "The token it was started with" in result.stderr
     assert SECRET not in result.output
+
+
+@pytest.fixture
+def broken_plugin(tmp_path, monkeypatch):
+    """A package on the path whose connector `acme` cannot be loaded."""
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(CONNECTORS, "_plugins", None)
+    plug_in(tmp_path, "acme", "import nothing_such")
+
+
+def test_the_connectors_are_listed():
+    listed = json.loads(run(None, "connector", "list", "--json").stdout)
+
+    assert {"name": "hubspot", "title": "HubSpot", "package": "", "fault": None} in listed
+
+
+def test_a_broken_plugin_is_named_wherever_one_looks(runtime, broken_plugin):
+    clinic = make_clinic(runtime.db, name="Oak")
+    make_connection(runtime.db, clinic, connector="acme")
+
+    listed = run(None, "connector", "list")
+    checked = run(runtime, "check")
+    advised = run(runtime, "doctor")
+    refused = run(runtime, "connect", "Oak", "acme")
+
+    assert {each.exit_code for each in (listed, checked, advised, refused)} == {1}
+    assert "cannot be used: plugin_acme_pms:Made cannot be loaded: Module" in listed.stdout
+    assert "acme cannot be used: plugin_acme_pms" in checked.stdout
+    assert "0 waiting: the connector acme cannot be used (acme-pms 2.1:" in advised.stdout
+    assert "The connector acme cannot be used (acme-pms 2.1:" in refused.stderr

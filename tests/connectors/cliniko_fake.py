@@ -12,8 +12,6 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from connectors.contract import Kept
-from connectors.faulty import make_faulty
 from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException
 
@@ -22,6 +20,7 @@ from ringnote.connectors.cliniko import ClinikoConnector
 from ringnote.http import Http
 from ringnote.sandbox.faults import Fault, Faults
 from ringnote.sandbox.server import Server
+from ringnote.testing import Kept, make_faulty
 
 Json = dict[str, Any]
 START = datetime(2026, 3, 1, tzinfo=UTC)

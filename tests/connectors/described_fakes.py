@@ -10,8 +10,6 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
-from connectors.contract import Kept
-from connectors.faulty import make_faulty
 from flask import Flask, Response, abort, jsonify, request
 from werkzeug.exceptions import HTTPException
 
@@ -22,6 +20,7 @@ from ringnote.http import Http
 from ringnote.numbers import read_number
 from ringnote.sandbox.faults import Fault, Faults
 from ringnote.sandbox.server import Server
+from ringnote.testing import Kept, make_faulty
 
 Json = dict[str, Any]
 START = datetime(2026, 3, 1, tzinfo=UTC)

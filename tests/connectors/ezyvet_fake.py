@@ -11,8 +11,6 @@ import threading
 from collections.abc import Iterable
 from typing import Any
 
-from connectors.contract import Kept
-from connectors.faulty import make_faulty
 from connectors.oauth_fake import Tokens
 from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException
@@ -22,6 +20,7 @@ from ringnote.connectors.ezyvet import EzyVetConnector
 from ringnote.http import Http
 from ringnote.sandbox.faults import Fault, Faults
 from ringnote.sandbox.server import Server
+from ringnote.testing import Kept, make_faulty
 
 Json = dict[str, Any]
 RESOURCES = ("contact", "contactdetail", "communication")

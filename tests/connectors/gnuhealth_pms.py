@@ -6,8 +6,6 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from connectors.contract import Kept
-from connectors.faulty import make_faulty
 from flask import Flask, Response, request
 
 from ringnote.connectors.base import Connector, Kind
@@ -15,6 +13,7 @@ from ringnote.connectors.gnuhealth import GnuHealthConnector
 from ringnote.http import Http
 from ringnote.sandbox.faults import Fault, Faults
 from ringnote.sandbox.server import Server
+from ringnote.testing import Kept, make_faulty
 
 Call = Callable[[dict[str, Any], str], tuple[int, Any]]
 """Passes a request (its JSON, its Authorization) on; the status and JSON of the answer."""

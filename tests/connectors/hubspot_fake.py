@@ -13,8 +13,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import phonenumbers
-from connectors.contract import Kept
-from connectors.faulty import make_faulty
 from flask import Flask, Response, abort, request
 from werkzeug.exceptions import HTTPException
 
@@ -24,6 +22,7 @@ from ringnote.connectors.hubspot_records import read_text
 from ringnote.http import Http
 from ringnote.sandbox.faults import Fault, Faults
 from ringnote.sandbox.server import Server
+from ringnote.testing import Kept, make_faulty
 
 Json = dict[str, Any]
 Exchange = tuple[str, str, dict[str, str], Json | None, int, Json | None]

@@ -12,8 +12,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
-from connectors.contract import Kept
-from connectors.faulty import make_faulty
 from connectors.oauth_fake import Tokens
 from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException
@@ -23,6 +21,7 @@ from ringnote.connectors.provet import ProvetConnector
 from ringnote.http import Http
 from ringnote.sandbox.faults import Fault, Faults
 from ringnote.sandbox.server import Server
+from ringnote.testing import Kept, make_faulty
 
 Json = dict[str, Any]
 START = datetime(2026, 3, 1, tzinfo=UTC)

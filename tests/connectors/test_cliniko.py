@@ -5,12 +5,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from connectors.cliniko_fake import ClinikoPms
-from connectors.contract import BODY, NAME, NUMBER, TITLE, ConnectorContract, gather
 from connectors.served import served
 
 from ringnote.connectors.base import Kind, Note
 from ringnote.connectors.cliniko import ClinikoConnector, root_of
 from ringnote.errors import ConfigError, CredentialsRejected, RecordGone, Temporary
+from ringnote.testing import BODY, NAME, NUMBER, TITLE, ConnectorContract, gather
 
 WHEN = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
 NOTE = Note("1", TITLE, BODY, WHEN, "R-1")

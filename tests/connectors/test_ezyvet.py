@@ -4,7 +4,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from connectors.contract import BODY, NAME, NUMBER, TITLE, ConnectorContract, gather
 from connectors.ezyvet_fake import EzyVetPms
 from connectors.served import served
 
@@ -17,6 +16,7 @@ from ringnote.errors import (
     RecordRejected,
     Temporary,
 )
+from ringnote.testing import BODY, NAME, NUMBER, TITLE, ConnectorContract, gather
 
 WHEN = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
 NOTE = Note("1", TITLE, BODY, WHEN, "R-1")

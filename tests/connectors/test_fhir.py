@@ -6,7 +6,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from connectors.contract import BODY, NAME, TITLE, ConnectorContract, Kept, gather
 from connectors.fhir_fake import FhirPms
 from connectors.served import served
 
@@ -20,6 +19,7 @@ from ringnote.errors import (
     RecordRejected,
     Temporary,
 )
+from ringnote.testing import BODY, NAME, TITLE, ConnectorContract, Kept, gather
 
 WHEN = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
 NOTE = Note("r-1", TITLE, BODY, WHEN, "R-1")

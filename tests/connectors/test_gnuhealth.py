@@ -5,7 +5,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from connectors.contract import BODY, NAME, TITLE, ConnectorContract, gather
 from connectors.gnuhealth_pms import GnuHealthPms
 from connectors.served import served
 from connectors.tryton_fake import SessionDead, Tryton, UserError
@@ -20,6 +19,7 @@ from ringnote.errors import (
     Temporary,
 )
 from ringnote.http import Http
+from ringnote.testing import BODY, NAME, TITLE, ConnectorContract, gather
 
 SECRET = "password-of-4711"
 WHEN = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)

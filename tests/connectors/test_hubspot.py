@@ -10,7 +10,6 @@ from typing import Any
 
 import jsonschema_rs
 import pytest
-from connectors.contract import BODY, BODY_2, NAME, TITLE, ConnectorContract, Kept, gather
 from connectors.hubspot_fake import Exchange, HubSpotPms
 from connectors.served import served
 
@@ -18,6 +17,7 @@ from ringnote.connectors.base import Kind, Note, Rate, Task
 from ringnote.connectors.hubspot import HubSpotConnector
 from ringnote.errors import ConfigError, CredentialsRejected, Temporary
 from ringnote.http import Http
+from ringnote.testing import BODY, BODY_2, NAME, TITLE, ConnectorContract, Kept, gather
 
 DOCUMENT = "HUBSPOT_OPENAPI"
 """The path of HubSpot's OpenAPI document of its CRM objects, which is not ours to pass on."""

@@ -4,13 +4,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from connectors.contract import BODY, NAME, NUMBER, TITLE, ConnectorContract, Kept, gather
 from connectors.provet_fake import PAGE, ProvetPms
 from connectors.served import served
 
 from ringnote.connectors.base import Kind, Note, Rate, Task
 from ringnote.connectors.provet import ProvetConnector, ProvetNotesConnector
 from ringnote.errors import ConfigError, CredentialsRejected, RecordRejected, Temporary
+from ringnote.testing import BODY, NAME, NUMBER, TITLE, ConnectorContract, Kept, gather
 
 WHEN = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
 NOTE = Note("1", TITLE, BODY, WHEN, "R-1")

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 import pytest
-from connectors.contract import ConnectorContract
 from connectors.described_fakes import DescribedPms, EspoPms, OpenDentalPms
 
 from ringnote.connectors.rest.connector import RestConnector
 from ringnote.connectors.rest.examples import examples
+from ringnote.testing import ConnectorContract
 
 
 class Described(ConnectorContract):

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 import pytest
-from connectors.contract import ConnectorContract
 from connectors.test_sandbox import SandboxPms
 
 from ringnote.connectors.base import Connector
@@ -11,6 +10,7 @@ from ringnote.connectors.rest.connector import RestConnector
 from ringnote.connectors.rest.examples import examples
 from ringnote.connectors.sandbox import SandboxConnector
 from ringnote.http import Http
+from ringnote.testing import ConnectorContract
 
 DESCRIBED = RestConnector.described_by({"file": examples()["sandbox"]})
 

@@ -2,7 +2,6 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
 import pytest
-from connectors.contract import ConnectorContract, Kept
 
 from ringnote.connectors import CONNECTORS
 from ringnote.connectors.base import Connector, Kind, Note, Written
@@ -13,6 +12,7 @@ from ringnote.sandbox.faults import Fault, Faults
 from ringnote.sandbox.pms import create_pms
 from ringnote.sandbox.server import Server
 from ringnote.sandbox.store import Store
+from ringnote.testing import ConnectorContract, Kept
 
 
 class SandboxPms:

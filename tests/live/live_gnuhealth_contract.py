@@ -1,12 +1,12 @@
 """The contract against a real GNU Health server."""
 
 import pytest
-from connectors.contract import ConnectorContract, gather
 
 from live.gnuhealth_server import LiveGnuHealth
 from ringnote.connectors.gnuhealth import GnuHealthConnector
 from ringnote.connectors.gnuhealth_parties import LOOK_BACK
 from ringnote.http import Http
+from ringnote.testing import ConnectorContract, gather
 
 
 class TestGnuHealthConnector(ConnectorContract):

@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 from flask import Flask, Response, g, request
 
-from ringnote.sandbox.faults import Fault, FaultKind, Faults
-from ringnote.sandbox.server import DROP_KEY
+from ..sandbox.faults import Fault, FaultKind, Faults
+from ..sandbox.server import DROP_KEY
 
 Refuse = Callable[[int], Response]
 """Makes the PMS's own error answer of a status."""

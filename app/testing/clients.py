@@ -1,0 +1,79 @@
+"""What a connector is held to where clients are read: searched, walked and followed."""
+
+import pytest
+
+from ..connectors.base import Connector, Kind
+from ..numbers import read_number
+from .pms import NAME, SPELLINGS, FakePms, gather, needs, own_ids
+
+
+class ClientsContract:
+    """Nobody is missed, whatever the spelling and wherever a walk was broken off."""
+
+    def test_check_signs_in_and_writes_nothing(
+        self, connector: Connector, pms: FakePms, client_id: str
+    ) -> None:
+        assert connector.check().account
+
+        assert pms.kept(Kind.NOTE, client_id) == []
+
+    @pytest.mark.parametrize("spelling", SPELLINGS)
+    @needs("search_by_phone")
+    def test_a_client_is_found_whatever_the_spelling(
+        self, pms: FakePms, connector: Connector, spelling: str
+    ) -> None:
+        [sought, _] = pms.add_clients([(NAME, (spelling,)), ("Ben Ito", ("+12125550143",))])
+
+        found = connector.find_clients("+12125550142")
+
+        assert [client.id for client in found] == [sought]
+        assert found[0].name == NAME
+
+    @needs("search_by_phone")
+    def test_all_who_share_a_number_are_found(self, pms: FakePms, connector: Connector) -> None:
+        both = pms.add_clients([("Ada Ito", ("212-555-0142",)), ("Ben Ito", (SPELLINGS[1],))])
+
+        found = connector.find_clients("+12125550142")
+
+        assert {client.id for client in found} == set(both)
+
+    @needs("search_by_phone")
+    def test_nobody_is_found_for_a_strangers_number(
+        self, connector: Connector, client_id: str
+    ) -> None:
+        assert connector.find_clients("+12125550199") == []
+
+    def test_all_pages_are_walked_to_the_end(self, pms: FakePms, connector: Connector) -> None:
+        ids = pms.add_clients((f"Client {n}", (f"(212) 555-{n:04d}",)) for n in range(450))
+
+        walked = gather(connector, None)
+
+        assert own_ids(pms, walked) == set(ids)
+        assert read_number(walked[ids[7]].phones[0].number, "US").e164 == "+12125550007"
+
+    def test_a_walk_goes_on_from_any_cursor(self, pms: FakePms, connector: Connector) -> None:
+        ids = pms.add_clients((f"Client {n}", (f"(212) 555-{n:04d}",)) for n in range(450))
+        first = next(iter(connector.iter_clients(None)))
+
+        rest = gather(connector, first.cursor)
+
+        told = [*(client.id for client in first.clients), *rest]
+        assert own_ids(pms, told) == set(ids)
+        assert len(rest) < len(ids)
+
+    @needs("delta_sync")
+    def test_a_delta_tells_what_was_added_changed_and_deleted(
+        self, pms: FakePms, connector: Connector
+    ) -> None:
+        ids = pms.add_clients((f"Client {n}", ("212-555-0142",)) for n in range(30))
+        *_, last = connector.iter_clients(None)
+        pms.rename_client(ids[3], "Zoë Renamed")
+        pms.remove_client(ids[4])
+        [added] = pms.add_clients([("Newcomer", ("212-555-0150",))])
+
+        delta = gather(connector, last.cursor)
+
+        assert delta[ids[3]].name == "Zoë Renamed"
+        assert delta[ids[4]].is_deleted
+        assert not delta[added].is_deleted
+        assert len(delta) < len(ids)

@@ -1,0 +1,116 @@
+"""What a connector is held to where its PMS refuses, breaks off, dawdles or talks nonsense."""
+
+import pytest
+
+from ..connectors.base import Connector, Kind, Note
+from ..errors import CredentialsRejected, OutcomeUnknown, RateLimited, Temporary
+from ..http import Http
+from ..sandbox.faults import Fault, FaultKind
+from .pms import FakePms, assert_quotes_nothing, calls, needs, readings, wait_for
+
+
+class TroublesContract:
+    """What went wrong comes out as the error that has the right thing done about it."""
+
+    def test_a_wrong_secret_is_told_as_such(self, pms: FakePms, http: Http) -> None:
+        stranger = pms.connector(http, secret="wrong-secret-of-4711")
+
+        with pytest.raises(CredentialsRejected) as raised:
+            stranger.check()
+
+        assert_quotes_nothing(raised.value, "wrong-secret-of-4711")
+
+    def test_credentials_taken_back_pause_every_call(
+        self, pms: FakePms, connector: Connector, note: Note
+    ) -> None:
+        pms.fail(Fault(FaultKind.UNAUTHORIZED))
+
+        for call in calls(connector, note):
+            with pytest.raises(CredentialsRejected) as raised:
+                call()
+            assert_quotes_nothing(raised.value, pms.secret)
+
+    @needs("find_by_reference")
+    def test_a_connection_lost_after_writing_is_found_out(
+        self, pms: FakePms, connector: Connector, note: Note
+    ) -> None:
+        pms.fail(Fault(FaultKind.DROP_AFTER, 1, only_writes=True))
+
+        with pytest.raises(OutcomeUnknown) as raised:
+            connector.create_note(note, "key-1")
+
+        [kept] = pms.kept(Kind.NOTE, note.client_id)
+        assert connector.find_by_reference(Kind.NOTE, note.client_id, "R-1") == kept.id
+        assert_quotes_nothing(raised.value, pms.secret)
+
+    @needs("find_by_reference")
+    def test_a_connection_lost_before_writing_is_found_out(
+        self, pms: FakePms, connector: Connector, note: Note
+    ) -> None:
+        pms.fail(Fault(FaultKind.DROP_BEFORE, 1, only_writes=True))
+
+        with pytest.raises(OutcomeUnknown):
+            connector.create_note(note, "key-1")
+
+        assert pms.kept(Kind.NOTE, note.client_id) == []
+        assert connector.find_by_reference(Kind.NOTE, note.client_id, "R-1") is None
+
+    @needs("find_by_reference")
+    def test_an_answer_that_comes_too_late_is_found_out(self, pms: FakePms, note: Note) -> None:
+        hasty = Http(allow_private=True, read_seconds=0.6)
+        connector = pms.connector(hasty)
+        pms.fail(Fault(FaultKind.SLOW, 1, seconds=1.2, only_writes=True))
+
+        with pytest.raises(OutcomeUnknown):
+            connector.create_note(note, "key-1")
+
+        wait_for(lambda: pms.kept(Kind.NOTE, note.client_id))
+        [kept] = pms.kept(Kind.NOTE, note.client_id)
+        assert connector.find_by_reference(Kind.NOTE, note.client_id, "R-1") == kept.id
+        hasty.close()
+
+    @pytest.mark.parametrize("kind", [FaultKind.HTML, FaultKind.TRUNCATED])
+    def test_a_create_with_an_unreadable_answer_is_in_doubt(
+        self, pms: FakePms, connector: Connector, note: Note, kind: FaultKind
+    ) -> None:
+        pms.fail(Fault(kind, 1, only_writes=True))
+
+        with pytest.raises(OutcomeUnknown) as raised:
+            connector.create_note(note, "key-1")
+
+        assert len(pms.kept(Kind.NOTE, note.client_id)) == 1
+        assert_quotes_nothing(raised.value, pms.secret)
+
+    @pytest.mark.parametrize("kind", [FaultKind.HTML, FaultKind.TRUNCATED])
+    def test_an_unreadable_answer_is_never_taken_for_an_empty_one(
+        self, pms: FakePms, connector: Connector, note: Note, kind: FaultKind
+    ) -> None:
+        pms.fail(Fault(kind))
+
+        for call in readings(connector, note.client_id):
+            with pytest.raises(Temporary) as raised:
+                call()
+            assert_quotes_nothing(raised.value, pms.secret)
+
+    def test_a_rate_limit_tells_when_to_come_back(
+        self, pms: FakePms, connector: Connector, note: Note
+    ) -> None:
+        pms.fail(Fault(FaultKind.RATE_LIMIT, seconds=17))
+
+        for call in calls(connector, note):
+            with pytest.raises(RateLimited) as raised:
+                call()
+            assert raised.value.retry_after == pytest.approx(17, abs=1)
+
+    @pytest.mark.parametrize("status", [500, 502, 503])
+    def test_a_server_error_is_temporary(
+        self, pms: FakePms, connector: Connector, note: Note, status: int
+    ) -> None:
+        pms.fail(Fault(FaultKind.SERVER_ERROR, status=status))
+
+        for call in calls(connector, note):
+            with pytest.raises(Temporary) as raised:
+                call()
+            assert not isinstance(raised.value, RateLimited)
+            assert raised.value.status == status
+            assert_quotes_nothing(raised.value, pms.secret)
