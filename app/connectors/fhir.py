@@ -40,6 +40,7 @@ from .base import (
 from .fhir_patients import find_patients, walk_patients
 from .fhir_resources import (
     CLOSED,
+    OPEN,
     SYSTEM,
     WITHDRAWN,
     Resource,
@@ -80,6 +81,7 @@ class FhirConnector(Connector):
         tasks=True,
         read_tasks=True,
         delete_task=True,
+        reopen_task=True,
         idempotency_key=True,
         find_by_reference=True,
     )
@@ -140,6 +142,11 @@ class FhirConnector(Connector):
         stands = self._read("Task", pms_id)
         if status_of(stands) not in CLOSED:
             self._put(stands | {"status": "completed"})
+
+    def reopen_task(self, pms_id: str) -> None:
+        stands = self._read("Task", pms_id)
+        if status_of(stands) in CLOSED:
+            self._put(stands | {"status": OPEN})
 
     def delete_task(self, pms_id: str) -> None:
         self._withdraw("Task", pms_id)

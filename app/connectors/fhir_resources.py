@@ -9,6 +9,7 @@ Resource = dict[str, Any]
 SYSTEM = "urn:ringnote:reference"
 """The namespace of our references among a resource's identifiers."""
 WITHDRAWN = "entered-in-error"
+OPEN = "requested"
 CLOSED = ("completed", "cancelled", "rejected", "failed")
 """The states of a task that a person need not act on any more."""
 MODES = "http://terminology.hl7.org/CodeSystem/v3-ParticipationMode"
@@ -40,7 +41,7 @@ def make_task(task: Task) -> Resource:
     made = {
         "resourceType": "Task",
         "identifier": [{"system": SYSTEM, "value": task.reference}],
-        "status": "completed" if task.is_done else "requested",
+        "status": "completed" if task.is_done else OPEN,
         "intent": "order",
         "for": {"reference": f"Patient/{task.client_id}"},
     }

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 import phonenumbers
 
-from ..errors import ConfigError, OutcomeUnknown, RecordGone, Temporary
+from ..errors import ConfigError, OutcomeUnknown, RecordGone, RecordRejected, Temporary
 from ..http import Http
 from .base import (
     Capabilities,
@@ -62,6 +62,7 @@ class GnuHealthConnector(Connector):
         tasks=True,
         read_tasks=True,
         delete_task=True,
+        reopen_task=True,
         find_by_reference=True,
     )
 
@@ -135,6 +136,10 @@ class GnuHealthConnector(Connector):
         if not self.get_task(pms_id).is_done:
             self._write(WORKS, pms_id, {"status": self._done_status(), "progress": 1})
 
+    def reopen_task(self, pms_id: str) -> None:
+        if self.get_task(pms_id).is_done:
+            self._write(WORKS, pms_id, self._open_status())
+
     def delete_task(self, pms_id: str) -> None:
         self._delete(WORKS, pms_id)
 
@@ -171,6 +176,14 @@ class GnuHealthConnector(Connector):
     def _done_status(self) -> int | None:
         found = self._tryton.read(f"{STATUSES}.search", [["progress", "=", 1]], 0, 1, None)
         return int(found[0]) if found else None
+
+    def _open_status(self) -> dict[str, Any]:
+        """What a work is set to that is to be done: the first status that is not the end of one."""
+        listed = self._tryton.read(f"{STATUSES}.search_read", [], 0, 50, None, ["progress"])
+        for each in listed:
+            if each.get("progress") != 1:
+                return {"status": each["id"], "progress": each.get("progress") or 0}
+        raise RecordRejected("the server has no status of works with a progress below 1")
 
 
 def _faults(given: Mapping[str, str], password: str) -> Iterator[str]:

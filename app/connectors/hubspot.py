@@ -45,6 +45,8 @@ from .hubspot_settings import faults, names_in
 
 COMMUNICATION = "communication-"
 """Before the id of a transcript, which is another kind of object than a call."""
+OPEN, DONE = "NOT_STARTED", "COMPLETED"
+"""The statuses of tasks that are set here; people there have others, of which none is done."""
 NEWEST = 500
 """How many of a contact's newest records are searched for a reference."""
 READ_AT_ONCE = 100
@@ -91,6 +93,7 @@ class HubSpotConnector(Connector):
         tasks=True,
         read_tasks=True,
         delete_task=True,
+        reopen_task=True,
         find_by_reference=True,
         max_body=65_000,
         rates=(Rate(100, 10.0), SEARCHES),
@@ -161,7 +164,7 @@ class HubSpotConnector(Connector):
         self._archive(_path(pms_id))
 
     def create_task(self, task: Task, key: str) -> Written:
-        status = "COMPLETED" if task.is_done else "NOT_STARTED"
+        status = DONE if task.is_done else OPEN
         properties = {**task_properties(task), "hs_task_status": status, "hs_task_type": "CALL"}
         return Written(self._create("tasks", task.client_id, properties))
 
@@ -172,7 +175,7 @@ class HubSpotConnector(Connector):
         if not isinstance(status, str):
             raise Temporary("HubSpot told no status of a task")
         closed_at = found["properties"].get("hs_task_completion_date")
-        is_done = status == "COMPLETED"
+        is_done = status == DONE
         return TaskStatus(
             is_done, closed_at=read_moment(closed_at) if is_done and closed_at else None
         )
@@ -181,8 +184,10 @@ class HubSpotConnector(Connector):
         self._call("PATCH", f"/tasks/{pms_id}", {"properties": task_properties(task)})
 
     def complete_task(self, pms_id: str) -> None:
-        done = {"hs_task_status": "COMPLETED"}
-        self._call("PATCH", f"/tasks/{pms_id}", {"properties": done})
+        self._set_status(pms_id, DONE)
+
+    def reopen_task(self, pms_id: str) -> None:
+        self._set_status(pms_id, OPEN)
 
     def delete_task(self, pms_id: str) -> None:
         self._archive(f"/tasks/{pms_id}")
@@ -231,6 +236,9 @@ class HubSpotConnector(Connector):
         if not isinstance(answer.get("id"), str | int):
             raise OutcomeUnknown("HubSpot told no id of what was created")
         return str(answer["id"])
+
+    def _set_status(self, pms_id: str, status: str) -> None:
+        self._call("PATCH", f"/tasks/{pms_id}", {"properties": {"hs_task_status": status}})
 
     def _archive(self, path: str) -> None:
         try:

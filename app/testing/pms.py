@@ -110,6 +110,8 @@ def calls(connector: Connector, note: Note) -> list[Callable[[], object]]:
         found.append(lambda: connector.create_task(task, "key"))
         found.append(lambda: connector.update_task("T1", task))
         found.append(lambda: connector.complete_task("T1"))
+        if able.reopen_task:
+            found.append(lambda: connector.reopen_task("T1"))
     if able.read_tasks:
         found.append(lambda: connector.get_task("T1"))
     if able.delete_task:

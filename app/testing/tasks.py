@@ -55,6 +55,21 @@ class TasksContract:
 
         assert connector.get_task(pms_id).is_done
 
+    @needs("tasks", "read_tasks", "reopen_task")
+    def test_a_done_task_is_opened_again(
+        self, pms: FakePms, connector: Connector, task: Task
+    ) -> None:
+        pms_id = connector.create_task(task, "key-1").pms_id
+        connector.complete_task(pms_id)
+
+        connector.reopen_task(pms_id)
+        connector.reopen_task(pms_id)
+
+        assert not connector.get_task(pms_id).is_done
+        assert pms.kept(Kind.TASK, task.client_id) == [Kept(pms_id, task.title, task.body)]
+        connector.complete_task(pms_id)
+        assert connector.get_task(pms_id).is_done
+
     @needs("tasks", "delete_task")
     def test_a_deleted_task_stays_deleted(
         self, pms: FakePms, connector: Connector, task: Task

@@ -218,6 +218,7 @@ def do_everything(pms: HubSpotPms, http: Http) -> None:
     pms_id = connector.create_task(TASK, "key").pms_id
     connector.update_task(pms_id, TASK)
     connector.complete_task(pms_id)
+    connector.reopen_task(pms_id)
     connector.get_task(pms_id)
     connector.find_by_reference(Kind.TASK, TASK.client_id, TASK.reference)
     connector.delete_task(pms_id)
