@@ -1,21 +1,45 @@
 """Signing in by OAuth 2 client credentials (RFC 6749, 4.4), for connectors that need it."""
 
+import copy
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
-from ..errors import CredentialsRejected, OutcomeUnknown, RecordGone, RecordRejected, Temporary
+from ..errors import (
+    ConnectorError,
+    CredentialsRejected,
+    OutcomeUnknown,
+    RecordGone,
+    RecordRejected,
+    Temporary,
+)
 from ..http import Answer, Http
 
 SLACK = 0.1
 """The part of its life before whose end a token is renewed."""
 LIVES_SECONDS = 300.0
 """How long a token is taken to live of which nothing is told."""
+REST_SECONDS = 15.0
+"""After a renewal that failed, while the former token is in force: so long none is tried."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    """Times are of the monotonic clock."""
+
+    text: str
+    renew_at: float
+    ends_at: float
+
+
+NONE = _Token("", 0.0, 0.0)
 
 
 class ClientCredentials:
-    """A token for many threads: one of them fetches it, the others wait for that one.
+    """A token for many threads: one of them fetches it. Those who need it wait for that one, and
+    share what it ends in; while the former token is in force, nobody waits.
 
     `more` is what a PMS asks for besides; one that `takes_json` wants all of it so, not as a form.
     """
@@ -41,22 +65,31 @@ class ClientCredentials:
         asked |= {"scope": scope} if scope else {}
         asked |= more or {}
         self._body: dict[str, Any] = {"json": asked} if takes_json else {"data": asked}
-        self._lock = threading.Lock()
-        self._token = ""
-        self._renew_at = 0.0
+        self._changed = threading.Condition()
+        self._token = NONE
+        self._is_fetching = False
+        self._fetches = 0
+        self._failure: ConnectorError | None = None
+        """What the last fetch ended in, if it failed."""
 
     def token(self) -> str:
         """The token in force. Raises CredentialsRejected or Temporary if none can be had."""
-        with self._lock:
-            if time.monotonic() >= self._renew_at:
-                self._fetch()
-            return self._token
+        with self._changed:
+            while True:
+                now, token = time.monotonic(), self._token
+                if now < (token.ends_at if self._is_fetching else token.renew_at):
+                    return token.text
+                if not self._is_fetching:
+                    break
+                self._wait()
+            self._is_fetching = True
+        return self._renew()
 
     def refused(self, token: str) -> None:
         """Have `token` renewed: the PMS takes it no longer, whatever life it was given."""
-        with self._lock:
-            if token == self._token:
-                self._renew_at = 0.0
+        with self._changed:
+            if token == self._token.text:
+                self._token = NONE
 
     def sending(self, send: Callable[[str], Answer]) -> Answer:
         """What `send` is answered with the token in force, or with a new one if that is refused."""
@@ -70,7 +103,40 @@ class ClientCredentials:
         self.refused(token)
         return send(self.token())
 
-    def _fetch(self) -> None:
+    def _wait(self) -> None:
+        """Wait for the fetch that is under way; raises what it ends in, if it fails."""
+        fetches = self._fetches
+        self._changed.wait_for(lambda: self._fetches != fetches)
+        if self._failure is not None:
+            # A copy, as each thread that raises it adds where it did.
+            raise copy.copy(self._failure)
+
+    def _renew(self) -> str:
+        token, failure = NONE, None
+        try:
+            token = self._fetch()
+        except ConnectorError as error:
+            token = self._spare(error)
+            if not token.text:
+                failure = error
+                raise
+        finally:
+            with self._changed:
+                self._token, self._failure = token, failure
+                self._is_fetching = False
+                self._fetches += 1
+                self._changed.notify_all()
+        return token.text
+
+    def _spare(self, error: ConnectorError) -> _Token:
+        """The former token, where a renewal failed that may succeed before its end; else NONE."""
+        with self._changed:
+            now, token = time.monotonic(), self._token
+        if not isinstance(error, Temporary) or now >= token.ends_at:
+            return NONE
+        return replace(token, renew_at=min(now + REST_SECONDS, token.ends_at))
+
+    def _fetch(self) -> _Token:
         asked_at = time.monotonic()
         try:
             told = self._http.request("POST", self._url, **self._body).json
@@ -85,8 +151,8 @@ class ClientCredentials:
         if not isinstance(told, dict) or not isinstance(told.get("access_token"), str):
             raise Temporary("the PMS answered with something other than a token")
         seconds = _seconds(told.get("expires_in"))
-        self._token = told["access_token"]
-        self._renew_at = asked_at + seconds * (1 - SLACK)
+        renew_at = asked_at + seconds * (1 - SLACK)
+        return _Token(told["access_token"], renew_at, asked_at + seconds)
 
 
 def _seconds(lives: object) -> float:
