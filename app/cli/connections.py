@@ -24,6 +24,7 @@ from ..delivery.connections import (
 from ..errors import ConnectorError, InputError
 from ..models import Clinic, Connection, ConnectionState, OutboxRow, Pace, WhenInDoubt
 from ..runtime import Runtime
+from .account_trial import show_trial, try_account
 from .context import get_clinic, pass_runtime
 from .given import read_given, secret_option, set_option
 from .output import emit, json_option, print_fields, say
@@ -112,21 +113,32 @@ def connection() -> None:
 
 @connection.command("test")
 @click.argument("clinic", metavar="CLINIC")
+@click.option("--write", "client", metavar="CLIENT", help="Write on this client, and clean up.")
 @json_option
+@click.pass_context
 @pass_runtime
-def check_account(runtime: Runtime, clinic: str, as_json: bool) -> None:
-    """Sign in to CLINIC's PMS and read, writing nothing.
+def check_account(
+    runtime: Runtime, context: click.Context, clinic: str, client: str | None, as_json: bool
+) -> None:
+    """Sign in to CLINIC's PMS and read, writing nothing; say which rights the account lacks.
+
+    With --write, write a note and a task on the client that is named by the PMS's id, change,
+    complete and remove them. Ends with exit code 1 if there is anything to mend.
 
     A connection that was paused since its credentials were refused is resumed when it is let in
     again; one that a person paused is not.
     """
     with runtime.db.reading() as session:
         found, connection = _get_connection(session, clinic)
-    result = connector_for(connection, runtime).check()
+    if client and connection.is_watch_only:
+        raise InputError(f"{found.name} is connected to watch only: nothing is written to its PMS.")
+    connector = connector_for(connection, runtime)
+    result = connector.check()
     with runtime.db.transaction() as session:
         learn_account(session, connection.id, result.identity)
         has_resumed = resume_if_refused(session, runtime.db, connection.id)
         state = get_connection(session, connection.id).state
+    steps = list(try_account(connector, found.region, client, runtime.clock()))
     value = {
         "clinic": found.name,
         "connector": connection.connector,
@@ -134,14 +146,19 @@ def check_account(runtime: Runtime, clinic: str, as_json: bool) -> None:
         "missing": list(result.missing),
         "state": str(state),
         "resumed": has_resumed,
+        "steps": steps,
     }
-    emit(value, as_json, lambda: click.echo(f"Signed in to {result.account}."))
+    emit(value, as_json, lambda: show_trial(result.account, steps))
+    for lack in result.missing:
+        say(f"It may not {lack}.")
     if has_resumed:
         say("It was paused since it had been refused; what it is owed is written now.")
     elif state is ConnectionState.PAUSED:
         say(f"It is paused still: ringnote connection resume {quote(clinic)}")
-    for lack in result.missing:
-        say(f"It may not {lack}.")
+    if result.missing or any(each["ok"] is False for each in steps):
+        context.exit(1)
+    if not client and not as_json:
+        say("Nothing was written, so that it may write is not shown: see --write.")
 
 
 @connection.command()

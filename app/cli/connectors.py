@@ -10,8 +10,8 @@ from ..connectors.base import Capabilities, Setting
 from ..connectors.rest.connector import FILE, RestConnector
 from ..connectors.rest.examples import examples
 from ..connectors.rest.reading import read_description
-from ..connectors.rest.steps import Step
 from ..connectors.rest.trial import try_out
+from ..connectors.trial_steps import Step
 from ..curl import LEFT_TO_CURL
 from ..delivery.account_settings import make_connector
 from ..errors import InputError

@@ -12,6 +12,7 @@ from ringnote.clock import utc_now
 from ringnote.delivery.connections import find_connection, pause_refused
 from ringnote.models import Clinic, Connection
 from ringnote.runtime import Runtime
+from ringnote.sandbox.faults import Fault, FaultKind, Faults
 from ringnote.sandbox.pms import create_pms
 from ringnote.sandbox.server import Server
 from ringnote.sandbox.store import Store
@@ -278,3 +279,79 @@ def test_what_a_person_paused_is_not_resumed_by_a_test(runtime, clinic, pms):
     shown = value(runtime, "connection", "show", "Oak")
     assert (shown["state"], shown["paused_by"]) == ("paused", "person")
     assert shown["paused_reason"] == "moving house"
+
+
+def add_client(store: Store) -> str:
+    phones = [{"number": "(212) 555-0142", "label": "mobile"}]
+    [client] = store.clients.add([{"name": "Zoë O'Brien", "phones": phones, "patients": []}])
+    return client
+
+
+@pytest.fixture
+def faults():
+    return Faults()
+
+
+@pytest.fixture
+def store():
+    store = Store(":memory:")
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def troubled(store, faults):
+    """The address of a PMS with `store`, which goes wrong by `faults`."""
+    with Server(create_pms(":memory:", TOKEN, store=store, faults=faults)) as server:
+        yield server.url
+
+
+def test_a_test_reads_clients_and_writes_nothing(runtime, clinic, store, troubled):
+    connect(runtime, troubled)
+    client = add_client(store)
+
+    told = run(runtime, "connection", "test", "Oak")
+
+    assert told.exit_code == 0
+    assert "fine   List the first page of clients: 1 client, 1 of them" in told.stdout
+    assert "fine   Search by number: found 1" in told.stdout
+    assert "Zoë" not in told.output and "0142" not in told.output
+    assert "see --write" in told.stderr
+    assert list(store.records.after("note", 0, 9, client_id=client)) == []
+
+
+def test_a_test_that_writes_removes_what_it_wrote(runtime, clinic, store, troubled):
+    connect(runtime, troubled)
+    client = add_client(store)
+
+    tested = value(runtime, "connection", "test", "Oak", "--write", client)
+
+    steps = {each["step"]: each["ok"] for each in tested["steps"]}
+    assert {"Write a note", "Change the note", "Complete the task", "Remove the task"} <= set(steps)
+    assert set(steps.values()) == {True}
+    for kind in ("note", "task"):
+        assert list(store.records.after(kind, 0, 9, client_id=client)) == []
+
+
+def test_what_the_account_may_not_do_is_told_with_where_to_set_it(
+    runtime, clinic, store, troubled, faults
+):
+    connect(runtime, troubled)
+    client = add_client(store)
+    faults.switch_on(Fault(FaultKind.SERVER_ERROR, status=403, only_writes=True))
+
+    told = run(runtime, "connection", "test", "Oak", "--write", client)
+
+    assert told.exit_code == 1
+    assert "WRONG  Write a note: the PMS answered 403" in told.stdout
+    assert "give it the right in the PMS (docs/connectors/sandbox.md says where)" in told.stdout
+
+
+def test_nothing_is_tried_by_writing_where_it_only_watches(runtime, clinic, store, troubled):
+    connect(runtime, troubled, "--watch-only")
+    client = add_client(store)
+
+    told = run(runtime, "connection", "test", "Oak", "--write", client)
+
+    assert (told.exit_code, "watch only" in told.stderr) == (1, True)
+    assert list(store.records.after("note", 0, 9, client_id=client)) == []

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from ...errors import ConnectorError
-from ..base import Connector, Kind, Note, NoteText, Task
-from .steps import LEFT, Odd, Step, take_step
+from ..errors import ConnectorError
+from .base import Connector, Kind, Note, NoteText, Task
+from .trial_steps import Odd, Step, leave_out, take_step
 
 TITLE = 'Trial of "Ringnote"'
 BODY = "A trial: it is removed again.\nAccents, signs & <tags>: Zoë, José, 猫.\n\nRingnote {mark}"
@@ -25,7 +25,7 @@ def try_writing(connector: Connector, client_id: str, now: datetime) -> Iterator
         task = Task(client_id, TITLE, BODY.format(mark=mark), due, mark)
         yield from _of_record(connector, Kind.TASK, task, mark)
     else:
-        yield Step("Write a task", LEFT.format(name="create_task"), None)
+        yield leave_out("Write a task", "create_task")
 
 
 def _of_record(connector: Connector, kind: Kind, record: Note | Task, mark: str) -> Iterator[Step]:
@@ -81,10 +81,11 @@ def _repeat(connector: Connector, record: Note | Task, mark: str, pms_id: str) -
     again, was_there = _create(connector, record, mark)
     if again != pms_id:
         raise Odd(
-            f"it was written twice, also as {again}: remove that by hand, and leave the key out"
+            f"it was written twice, also as {again}: remove that by hand",
+            "the idempotency key: it must be left out",
         )
     if not was_there:
-        raise Odd("the same came back, but repeat_status does not tell so")
+        raise Odd("the same came back, but was not told as such", "repeat_status")
     return "the same came back"
 
 
@@ -92,8 +93,8 @@ def _find(connector: Connector, kind: Kind, client_id: str, mark: str, pms_id: s
     found = connector.find_by_reference(kind, client_id, mark)
     if found != pms_id:
         raise Odd(
-            f"found {found or 'nothing'}: look at find_{kind}, or say by"
-            " limits.reference_lag_seconds how long it takes"
+            f"found {found or 'nothing'}",
+            f"find_{kind}, or say by limits.reference_lag_seconds how long it takes",
         )
     return "found"
 
@@ -103,7 +104,7 @@ def _change_note(connector: Connector, pms_id: str, note: Note) -> str:
     if not connector.capabilities.read_notes:
         return "changed"
     if connector.get_note(pms_id) != NoteText(note.title, note.body):
-        raise Odd("it reads otherwise than it was written: look at update_note and get_note")
+        raise Odd("it reads otherwise than it was written", "update_note and get_note")
     return "changed, and it reads as it was written"
 
 
@@ -125,13 +126,13 @@ def _set_done(connector: Connector, pms_id: str, *, is_done: bool) -> str:
 def _require(connector: Connector, pms_id: str, *, is_done: bool) -> None:
     if connector.capabilities.read_tasks and connector.get_task(pms_id).is_done is not is_done:
         state = "open" if is_done else "done"
-        raise Odd(f"it reads as {state}: look at get_task.is_done")
+        raise Odd(f"it reads as {state}", "get_task.is_done")
 
 
 def _remove(connector: Connector, kind: Kind, pms_id: str) -> Step:
     name, able = f"Remove the {kind}", connector.capabilities
     if not (able.delete_note if kind is Kind.NOTE else able.delete_task):
-        return Step(name, f"delete_{kind} is not described: remove {pms_id} by hand", None)
+        return Step(name, f"it cannot: remove {pms_id} by hand", None, f"delete_{kind}")
     delete = connector.delete_note if kind is Kind.NOTE else connector.delete_task
 
     def do() -> str:
