@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from http.cookiejar import DefaultCookiePolicy
-from typing import Any
+from typing import Any, Protocol
 
 import requests
 import tenacity
@@ -61,6 +61,23 @@ Pass = Callable[[str], None]
 too long."""
 
 
+@dataclass(frozen=True, slots=True)
+class Token:
+    """What a PMS lets its bearer in by, and for how many seconds from now."""
+
+    text: str
+    renew_in: float
+    ends_in: float
+
+
+class TokenShelf(Protocol):
+    """Where the token of an account lies for all processes that sign in to it."""
+
+    def token(self, refused: str, fetch: Callable[[], Token]) -> Token:
+        """The token that lies there, unless it is due to be renewed or the `refused` one; else what
+        `fetch` gives, which one process at a time is let do. Raises Temporary, or what it does."""
+
+
 class Http:
     """Makes requests to PMSs. Safe to share between threads."""
 
@@ -69,6 +86,8 @@ class Http:
         self._secrets: Mapping[str, str] = {}
         self._pass: Pass | None = None
         self._wait_headers: Sequence[str] = ()
+        self.shelf: TokenShelf | None = None
+        """Of the account that it is for, if its token is shared."""
         self._session = requests.Session()
         self._session.trust_env = False
         self._session.headers["User-Agent"] = USER_AGENT
@@ -79,12 +98,19 @@ class Http:
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
 
-    def knowing(self, secrets: Mapping[str, str], pass_: Pass | None = None) -> "Http":
+    def knowing(
+        self,
+        secrets: Mapping[str, str],
+        pass_: Pass | None = None,
+        shelf: TokenShelf | None = None,
+    ) -> "Http":
         """The same session, for who signs in with these secrets (by name): they are kept nowhere
-        that an exchange is noted. `pass_` is asked before each of its requests."""
+        that an exchange is noted. `pass_` is asked before each of its requests; a token that is
+        fetched with them lies on `shelf`."""
         mine = copy.copy(self)
         mine._secrets = dict(secrets)
         mine._pass = pass_
+        mine.shelf = shelf
         return mine
 
     def waiting_by(self, headers: Sequence[str]) -> "Http":

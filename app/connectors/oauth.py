@@ -15,7 +15,7 @@ from ..errors import (
     RecordRejected,
     Temporary,
 )
-from ..http import Answer, Http
+from ..http import Answer, Http, Token
 
 SLACK = 0.1
 """The part of its life before whose end a token is renewed."""
@@ -65,6 +65,7 @@ class ClientCredentials:
         asked |= {"scope": scope} if scope else {}
         asked |= more or {}
         self._body: dict[str, Any] = {"json": asked} if takes_json else {"data": asked}
+        self._refused = ""
         self._changed = threading.Condition()
         self._token = NONE
         self._is_fetching = False
@@ -89,7 +90,7 @@ class ClientCredentials:
         """Have `token` renewed: the PMS takes it no longer, whatever life it was given."""
         with self._changed:
             if token == self._token.text:
-                self._token = NONE
+                self._token, self._refused = NONE, token
 
     def sending(self, send: Callable[[str], Answer]) -> Answer:
         """What `send` is answered with the token in force, or with a new one if that is refused."""
@@ -113,8 +114,10 @@ class ClientCredentials:
 
     def _renew(self) -> str:
         token, failure = NONE, None
+        asked_at = time.monotonic()
         try:
-            token = self._fetch()
+            got = self._get()
+            token = _Token(got.text, asked_at + got.renew_in, asked_at + got.ends_in)
         except ConnectorError as error:
             token = self._spare(error)
             if not token.text:
@@ -136,8 +139,12 @@ class ClientCredentials:
             return NONE
         return replace(token, renew_at=min(now + REST_SECONDS, token.ends_at))
 
-    def _fetch(self) -> _Token:
-        asked_at = time.monotonic()
+    def _get(self) -> Token:
+        """A token that another process fetched for all, or a new one."""
+        shelf = self._http.shelf
+        return shelf.token(self._refused, self._fetch) if shelf else self._fetch()
+
+    def _fetch(self) -> Token:
         try:
             told = self._http.request("POST", self._url, **self._body).json
         except OutcomeUnknown as error:
@@ -151,8 +158,7 @@ class ClientCredentials:
         if not isinstance(told, dict) or not isinstance(told.get("access_token"), str):
             raise Temporary("the PMS answered with something other than a token")
         seconds = _seconds(told.get("expires_in"))
-        renew_at = asked_at + seconds * (1 - SLACK)
-        return _Token(told["access_token"], renew_at, asked_at + seconds)
+        return Token(told["access_token"], seconds * (1 - SLACK), seconds)
 
 
 def _seconds(lives: object) -> float:

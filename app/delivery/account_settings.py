@@ -11,6 +11,7 @@ from ..http import Http
 from ..models import Connection
 from ..runtime import Runtime
 from .meter import Meter
+from .shelf import Shelf
 
 
 def connector_for(connection: Connection, runtime: Runtime) -> Connector:
@@ -25,7 +26,8 @@ def connector_for(connection: Connection, runtime: Runtime) -> Connector:
     kind = kind.described_by(connection.settings)
     secrets = runtime.vault.open(connection.secrets)
     meter = Meter(runtime.db, connection.id)
-    http = runtime.http.knowing(secrets, meter.pass_)
+    shelf = Shelf(runtime.db, runtime.vault, connection.id)
+    http = runtime.http.knowing(secrets, meter.pass_, shelf)
     connector = kind(_with_defaults(kind, connection.settings), secrets, http)
     meter.rates = connector.rates
     return connector

@@ -14,6 +14,7 @@ from .base import Base
 from .call import Call, Conversation, Transcript
 from .clinic import Clinic, Line, WebhookToken
 from .delivery import (
+    AccessToken,
     Attempt,
     Connection,
     ConnectionState,
@@ -56,6 +57,7 @@ from .ledger import (
 )
 
 __all__ = [
+    "AccessToken",
     "ApiToken",
     "ApiTokenClinic",
     "Attempt",

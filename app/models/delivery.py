@@ -129,6 +129,23 @@ class PaceBucket(Base):
     """From when on there is one at least."""
 
 
+class AccessToken(Base):
+    """The token that a connection's PMS gave last, for all processes that sign in to it. Times are
+    of the database's clock."""
+
+    __tablename__ = "ringnote_access_token"
+
+    connection_id: Mapped[Ref] = mapped_column(
+        sa.ForeignKey("ringnote_connection.id", ondelete="CASCADE"), primary_key=True
+    )
+    sealed: Mapped[bytes | None]
+    """Sealed by the vault; None before the first."""
+    renew_at: Mapped[datetime | None]
+    ends_at: Mapped[datetime | None]
+    fetching_until: Mapped[datetime | None]
+    """A process fetches a new one, unless it died; until then nobody else does."""
+
+
 class Attempt(Base):
     """One try to write one entry, kept with its outcome. Requests and answers are masked."""
 

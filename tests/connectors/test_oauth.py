@@ -20,6 +20,7 @@ class TokenUrl:
 
     def __init__(self) -> None:
         self.asked = 0
+        self.shelf = None
         self.error: Exception | None = None
         self.is_asked, self.may_answer = threading.Event(), threading.Event()
         self.may_answer.set()
