@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from ..db import Database
 from ..models import Call, Clinic, Conversation, Event, EventStatus, SubjectKind, Transcript
+from ..steps import Steps
 from ..telephony.marks import Subject, mark_each_due
 from ..telephony.parse import read_event
 from ..telephony.store import read_columns
@@ -92,9 +93,10 @@ def carry_out(db: Database, plan: Plan, rate: int | None, *, by_newest: bool) ->
     with db.reading() as session:
         begun_at = db.present(session)
     marked: set[Subject] = set()
+    steps = Steps(db)
     ids = list(plan.differing)
     for start in range(0, len(ids), BATCH):
-        with db.transaction() as session:
+        with steps.step() as session:
             subjects = correct(session, ids[start : start + BATCH])
             _mark(session, db, plan, subjects, begun_at, rate, by_newest)
         marked |= subjects
@@ -102,7 +104,7 @@ def carry_out(db: Database, plan: Plan, rate: int | None, *, by_newest: bool) ->
     rest = [each for each in plan.subjects if each not in marked]
     for start in range(0, len(rest), BATCH):
         batch = rest[start : start + BATCH]
-        with db.transaction() as session:
+        with steps.step() as session:
             _mark(session, db, plan, batch, begun_at, rate, by_newest)
         yield len(marked) + start + len(batch)
 
