@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from ..connectors import CONNECTORS, find_connector
 from ..delivery.account_settings import connector_for, make_connector
 from ..delivery.connections import (
+    count_foreign,
     end_connection,
     find_connection,
     get_connection,
@@ -30,6 +31,11 @@ from .given import read_given, secret_option, set_option
 from .output import emit, json_option, print_fields, say
 
 PAUSED_BY_HAND = "paused by a person"
+FOREIGN = (
+    "The clinic was at another account, whose clients' ids {count:,} entries that are due bear;"
+    " here they may be others'. Give --since: of today, to have what happens from now on written"
+    " only; of an earlier day, if it is the same PMS at another address"
+)
 
 
 @click.command()
@@ -87,6 +93,8 @@ def connect(
             account_id=account_id,
             now=runtime.clock(),
         )
+        if begins_at is None and (count := count_foreign(session, connection)):
+            raise InputError(FOREIGN.format(count=count))
         value = _value(session, found, connection)
     emit(value, as_json, lambda: _show(value))
     if trouble:

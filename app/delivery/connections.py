@@ -93,6 +93,19 @@ def open_connection(
     return connection
 
 
+def count_foreign(session: Session, connection: Connection) -> int:
+    """How many entries due here name their clients by the ids of another account: all, where the
+    clinic had others and never this one."""
+    others = sa.select(Connection).where(
+        Connection.clinic_id == connection.clinic_id, Connection.id != connection.id
+    )
+    former = session.scalars(others).all()
+    if not former or any(is_same_account(each, connection) for each in former):
+        return 0
+    due = sa.select(sa.func.count()).where(OutboxRow.connection_id == connection.id)
+    return session.scalars(due).one()
+
+
 def _take_over(session: Session, db: Database, connection: Connection, now: datetime) -> bool:
     """Have what was written to the same account before count as written to this connection; what
     changed meanwhile is due. False if the clinic never had this account."""

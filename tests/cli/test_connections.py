@@ -142,6 +142,20 @@ def test_testing_signs_in(runtime, clinic, pms):
     assert value(runtime, "connection", "test", "Oak")["account"] == "Sandbox PMS"
 
 
+def test_another_account_is_not_given_what_bears_the_former_one_s_ids_unasked(runtime, clinic, pms):
+    connect(runtime, "http://127.0.0.1:9")
+    make_entry(runtime.db, clinic, in_use(runtime, clinic))
+    words = ("connect", "Oak", "sandbox", "--set", f"base_url={pms}", "--secret", f"token={TOKEN}")
+
+    refused = run(runtime, *words)
+    former = in_use(runtime, clinic).settings["base_url"]
+    asked = connect(runtime, pms, "--since", "2020-01-01")
+
+    assert refused.exit_code == 1
+    assert "whose clients' ids 1 entries that are due bear" in refused.stderr
+    assert (former, asked["settings"]["base_url"]) == ("http://127.0.0.1:9", pms)
+
+
 def test_testing_a_wrong_account_fails(runtime, clinic, pms):
     connect(runtime, pms, token="wrong")
 
