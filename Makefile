@@ -13,7 +13,7 @@ demo: runtime ## Show everything at work: an invented clinic, its phones and its
 	@exec $(BIN)/ringnote demo $(ARGS)
 
 test: dev ## Run all tests, on SQLite and on a real PostgreSQL (ARGS="-k name")
-	$(PYTEST) -n auto --dist loadfile $(ARGS)
+	$(PYTEST) -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-live: dev ## Test against a real GNU Health server, which it installs in .live (ARGS="-k name")
 	tests/live/setup.sh

@@ -15,6 +15,8 @@ from .troubles import Troubles
 
 ACKNOWLEDGED_SECONDS = 90.0
 ZOMBIE_SECONDS = 90.0
+ZOMBIE_SQLITE_SECONDS = 20.0
+"""Who is stopped there may hold the file, and then nobody goes on."""
 WORKED_OFF_SECONDS = 60.0
 LOOK_SECONDS = 0.25
 RESUME_SECONDS = 3.0
@@ -29,7 +31,11 @@ def work_off(stage: Stage, troubles: Troubles) -> None:
     troubles.cease()
     _say("troubles over; waiting until the workers that are awake have done all they can")
     # Only when another has gone on from where they were do the frozen workers wake.
-    _wait(ZOMBIE_SECONDS, lambda: _is_worked_off(stage), troubles.resume)
+    _wait(
+        ZOMBIE_SECONDS if stage.postgres else ZOMBIE_SQLITE_SECONDS,
+        lambda: _is_worked_off(stage),
+        troubles.resume,
+    )
     stage.crew.thaw()
     _say("everybody awake; waiting until all is acknowledged")
     _wait(ACKNOWLEDGED_SECONDS, lambda: stage.phones.unacknowledged == 0)

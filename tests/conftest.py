@@ -1,16 +1,14 @@
 """The databases and the runtime that tests share."""
 
-import itertools
 import os
 import shutil
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
-import psycopg
 import pytest
 from cryptography.fernet import Fernet
-from psycopg import sql
+from databases import NAMES, Databases, execute
 
 from confidential import Watch, watching_logs
 from postgres import NoPostgresError, postgres
@@ -21,9 +19,6 @@ from ringnote.settings import load_settings
 
 # Taken out: `ringnote check` rightly wonders at a setting that it does not know.
 NO_SKIPS = os.environ.pop("RINGNOTE_NO_SKIPS", "")
-COPY = "CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY"
-"""Twice as fast as by the log, which would let others go on meanwhile."""
-NAMES = (f"ringnote_test_{os.getpid()}_{number}" for number in itertools.count())
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -71,21 +66,29 @@ def postgres_url() -> Iterator[str]:
 def postgres_template(postgres_url) -> Iterator[str]:
     """The name of a migrated database, to be copied."""
     name = next(NAMES)
-    _execute(postgres_url, "CREATE DATABASE {}", name)
+    execute(postgres_url, "CREATE DATABASE {}", name)
     db = Database(_named(postgres_url, name))
     schema.migrate(db)
     db.dispose()
     yield name
-    _execute(postgres_url, "DROP DATABASE {} WITH (FORCE)", name)
+    execute(postgres_url, "DROP DATABASE {} WITH (FORCE)", name)
+
+
+@pytest.fixture(scope="session")
+def postgres_databases(postgres_url, postgres_template) -> Iterator[Databases]:
+    """Migrated, empty databases, one at a time."""
+    databases = Databases(postgres_url, postgres_template)
+    yield databases
+    databases.drop_all()
 
 
 @pytest.fixture(scope="session")
 def postgres_copy(postgres_url, postgres_template) -> Iterator[str]:
     """One migrated PostgreSQL database's URL, for tests that clean up after themselves."""
     name = next(NAMES)
-    _execute(postgres_url, COPY, name, postgres_template)
+    execute(postgres_url, "CREATE DATABASE {} TEMPLATE {}", name, postgres_template)
     yield _named(postgres_url, name)
-    _execute(postgres_url, "DROP DATABASE {} WITH (FORCE)", name)
+    execute(postgres_url, "DROP DATABASE {} WITH (FORCE)", name)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -96,9 +99,9 @@ def empty_database_url(request, tmp_path) -> Iterator[str]:
         return
     server = request.getfixturevalue("postgres_url")
     name = next(NAMES)
-    _execute(server, "CREATE DATABASE {}", name)
+    execute(server, "CREATE DATABASE {}", name)
     yield _named(server, name)
-    _execute(server, "DROP DATABASE {} WITH (FORCE)", name)
+    execute(server, "DROP DATABASE {} WITH (FORCE)", name)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -110,11 +113,8 @@ def database_url(request, tmp_path) -> Iterator[str]:
         yield f"sqlite:///{path}"
         return
     server = request.getfixturevalue("postgres_url")
-    template = request.getfixturevalue("postgres_template")
-    name = next(NAMES)
-    _execute(server, COPY, name, template)
-    yield _named(server, name)
-    _execute(server, "DROP DATABASE {} WITH (FORCE)", name)
+    with request.getfixturevalue("postgres_databases").one() as name:
+        yield _named(server, name)
 
 
 @pytest.fixture
@@ -146,8 +146,3 @@ def _named(server: str, name: str) -> str:
     return f"{server.rpartition('/')[0]}/{name}".replace(
         "postgresql://", "postgresql+psycopg://", 1
     )
-
-
-def _execute(server: str, command: str, *names: str) -> None:
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(sql.SQL(command).format(*map(sql.Identifier, names)))

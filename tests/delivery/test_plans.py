@@ -42,12 +42,13 @@ def crowd(db):
     clinic = make_clinic(db)
     entry_id = make_entry(db, clinic, make_connection(db, clinic))
     key, word = NUMBER + 1000, sa.cast(NUMBER, sa.Text())
+    subject = NUMBER + 10**6
     names = {"name": word, "container_id": word}
     with db.transaction() as session:
         multiply(session, Clinic, CONNECTIONS, id=key, **names)
         multiply(session, Connection, CONNECTIONS, id=key, clinic_id=key)
         multiply(session, Pace, CONNECTIONS, connection_id=key)
-        note = {"subject_id": key, "reference": word}
+        note = {"subject_id": subject, "reference": word}
         multiply(session, Entry, BACKLOG, id=key, **note)
         multiply(session, OutboxRow, BACKLOG, entry_id=key)
         some = sa.update(OutboxRow).where(OutboxRow.entry_id.between(2000, 2000 + CONNECTIONS - 1))
