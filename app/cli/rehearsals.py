@@ -94,6 +94,10 @@ def _show(told: Mapping[str, Any], timezone: str) -> None:
         before, after = told[kind]["before"], told[kind]["after"]
         same = "" if before != after else " (as now)"
         click.echo(f"  {before} -> {after} {kind}{same}")
+    digests = told["digests"]
+    if any(digests.values()):
+        what = "notes that tell at once of what waited for its client"
+        click.echo(f"  {digests['before']} -> {digests['after']} {what}")
     if count := told["tasks_with_other_terms"]:
         click.echo(f"  {count} tasks would be for somebody else, more or less urgent, or due then")
     _callers("would have no task", told["callers_without_task"], timezone)

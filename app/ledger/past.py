@@ -1,5 +1,6 @@
 """What a clinic lived through lately, read for rehearsals and previews. Reads only."""
 
+from collections import defaultdict
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -40,13 +41,14 @@ def _calls(session: Session, clinic: Clinic, since: datetime) -> list[PastCall]:
     for call, match in session.execute(query):
         kind, rule, client = _matched(session, match)
         summary = summary_from_json(call.summary)
-        found.append(PastCall(call.id, call.call_uuid, summary, kind, rule, client))
+        waited = match is not None and match.has_waited
+        found.append(PastCall(call.id, call.call_uuid, summary, kind, rule, client, waited))
     return found
 
 
 def _texts(session: Session, clinic: Clinic, since: datetime) -> list[PastTexts]:
     query = (
-        sa.select(Conversation, Transcript.number, Match)
+        sa.select(Conversation, Transcript, Match)
         .join(Transcript, Transcript.conversation_id == Conversation.id)
         .outerjoin(
             Match, sa.and_(Match.subject_kind == "transcript", Match.subject_id == Transcript.id)
@@ -55,13 +57,17 @@ def _texts(session: Session, clinic: Clinic, since: datetime) -> list[PastTexts]
         .order_by(Conversation.id, Transcript.starts_at)
     )
     matches: dict[str, dict[str, tuple[str, str, str]]] = {}
-    for conversation, number, match in session.execute(query):
-        known = matches.setdefault(conversation.conversation_key, {})
-        known[number] = _matched(session, match)
+    waited: dict[str, set[str]] = defaultdict(set)
+    for conversation, window, match in session.execute(query):
+        key = conversation.conversation_key
+        matches.setdefault(key, {})[window.number] = _matched(session, match)
+        if match is not None and match.has_waited:
+            waited[key].update(text["event_id"] for text in window.summary["messages"])
     found = []
     for key, known in matches.items():
         facts = read_facts(session, clinic.id, SubjectKind.CONVERSATION, key)
-        found.append(PastTexts(key, [each for each in facts if each.at >= since], known))
+        recent = [each for each in facts if each.at >= since]
+        found.append(PastTexts(key, recent, known, frozenset(waited[key])))
     return found
 
 

@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from ..telephony.conversations import Window, fold_windows
 from ..telephony.facts import Fact, Grounds
@@ -21,7 +21,15 @@ from .episodes import (
     read_message,
 )
 from .patience import text_patience, was_answered
-from .policy import CallWants, TaskTerms, cut_of, decide_call, decide_texts, task_terms
+from .policy import (
+    CallWants,
+    TaskTerms,
+    cut_of,
+    decide_call,
+    decide_texts,
+    stranger_record,
+    task_terms,
+)
 from .rules import Rules
 
 
@@ -35,6 +43,8 @@ class PastCall:
     kind: str
     rule: str
     client: str
+    has_waited: bool = False
+    """For its client: it did, or does still."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +55,16 @@ class PastTexts:
     facts: Sequence[Fact]
     matches: Mapping[str, tuple[str, str, str]]
     """Kind, rule and client, by the other party's number."""
+    waited: frozenset[str] = frozenset()
+    """The ids of the events of those texts that waited for their client, or do still."""
 
     def match_of(self, window: Window) -> tuple[str, str, str]:
         """Kind, rule and client of one window's match; all '' where there is none."""
         return self.matches.get(window.number or window.number_raw, ("", "", ""))
+
+    def has_waited(self, window: Window) -> bool:
+        """Whether a window waited for its client, or does still."""
+        return any(message.event_id in self.waited for message in window.messages)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +87,10 @@ class Played:
     tasks: list[Episode] = field(default_factory=list)
     terms: dict[tuple[str, datetime], TaskTerms] = field(default_factory=dict)
     transcripts: int = 0
+    digests: set[tuple[str, str]] = field(default_factory=set)
+    """Those who have one, by number and client."""
+    in_digest: set[int] = field(default_factory=set)
+    """The calls that one tells of in place of a note of their own."""
     filtered: Counter[str] = field(default_factory=Counter)
 
 
@@ -87,11 +107,12 @@ def rehearse(past: Past, before: Rules, after: Rules) -> dict[str, Any]:
         "notes": {"before": len(old.notes), "after": len(new.notes)},
         "tasks": {"before": len(old.tasks), "after": len(new.tasks)},
         "transcripts": {"before": old.transcripts, "after": new.transcripts},
+        "digests": {"before": len(old.digests), "after": len(new.digests)},
         "tasks_with_other_terms": sum(old.terms[each] != new.terms[each] for each in shared),
         "callers_without_task": [_caller(each, names) for each in lost],
         "callers_with_new_task": [_caller(each, names) for each in gained],
-        "notes_lost": _examples(past, old.notes - new.notes),
-        "notes_gained": _examples(past, new.notes - old.notes),
+        "notes_lost": _examples(past, old.notes - new.notes - new.in_digest),
+        "notes_gained": _examples(past, new.notes - old.notes - old.in_digest),
         "reasons": dict((new.filtered - old.filtered).most_common()),
     }
 
@@ -99,29 +120,9 @@ def rehearse(past: Past, before: Rules, after: Rules) -> dict[str, Any]:
 def play(past: Past, rules: Rules) -> Played:
     """What these rules make of the past, without writing anything."""
     played = Played()
-    happenings = list(past.decided)
+    happenings = [*past.decided, *_play_calls(past, rules, played)]
+    happenings += _play_texts(past, rules, played)
     by_id = {call.id: call for call in past.calls}
-    for call in past.calls:
-        wants = _decide(rules, call, past.timezone)
-        if wants.filtered_by:
-            played.filtered[wants.filtered_by] += 1
-        if wants.note:
-            played.notes.add(call.id)
-        closes = rules.callbacks.closes_when_reached
-        asks = wants.callback and bool(call.summary.number)
-        happening = read_call(call.id, call.summary, call.client, asks=asks, closes=closes)
-        happenings += [happening] if happening and call.summary.number else []
-    for number, (window, texts) in enumerate(fold_past_texts(past, rules)):
-        kind, rule, client = texts.match_of(window)
-        said = decide_texts(rules, window, kind, rule)
-        played.transcripts += said is None
-        played.filtered.update([said] if said else [])
-        for message in window.messages if window.number else ():
-            told = {"at": message.at.isoformat(), "is_inbound": message.is_inbound}
-            told |= {"text": message.text}
-            happening = read_message(number, window.number, told, client)
-            may_ask = bool(client) and said is None and message.is_inbound
-            happenings.append(replace(happening, asks=may_ask))
     played.tasks = fold_episodes(_unanswered(happenings, rules))
     for episode in played.tasks:
         asking = [by_id[each].summary for each in episode.calls]
@@ -130,6 +131,49 @@ def play(past: Past, rules: Rules) -> Played:
         place = episode.number, episode.opened_at
         played.terms[place] = terms
     return played
+
+
+def _play_calls(past: Past, rules: Rules, played: Played) -> Iterator[Happening]:
+    """Count what becomes of each call; what those were to their callers."""
+    for call in past.calls:
+        wants = _decide(rules, call, past.timezone)
+        if wants.filtered_by:
+            played.filtered[wants.filtered_by] += 1
+        if wants.note and call.has_waited and _has_digest(rules, "notes", call.kind):
+            played.digests.add((call.summary.number, call.client))
+            played.in_digest.add(call.id)
+        elif wants.note:
+            played.notes.add(call.id)
+        closes = rules.callbacks.closes_when_reached
+        asks = wants.callback and bool(call.summary.number)
+        happening = read_call(call.id, call.summary, call.client, asks=asks, closes=closes)
+        if happening and call.summary.number:
+            yield happening
+
+
+def _play_texts(past: Past, rules: Rules, played: Played) -> Iterator[Happening]:
+    """The same of texts; those ask that may."""
+    for number, (window, texts) in enumerate(fold_past_texts(past, rules)):
+        kind, rule, client = texts.match_of(window)
+        said = decide_texts(rules, window, kind, rule)
+        played.filtered.update([said] if said else [])
+        if said is None and texts.has_waited(window) and _has_digest(rules, "transcripts", kind):
+            played.digests.add((window.number, client))
+        else:
+            played.transcripts += said is None
+        for message in window.messages if window.number else ():
+            told = {"at": message.at.isoformat(), "is_inbound": message.is_inbound}
+            told |= {"text": message.text}
+            happening = read_message(number, window.number, told, client)
+            may_ask = bool(client) and said is None and message.is_inbound
+            yield replace(happening, asks=may_ask)
+
+
+def _has_digest(rules: Rules, kind: Literal["notes", "transcripts"], match_kind: str) -> bool:
+    """Whether one note tells of all that waited for its client, unless it is written to the one
+    record of strangers meanwhile."""
+    is_kept = bool(stranger_record(rules, kind, match_kind))
+    return rules.matching.backlog == "digest" and not is_kept
 
 
 def _unanswered(happenings: Sequence[Happening], rules: Rules) -> Iterator[Happening]:

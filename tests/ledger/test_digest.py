@@ -19,6 +19,8 @@ from ringnote.directory.merges import repoint_merged
 from ringnote.ledger.corrections import correct_call
 from ringnote.ledger.entries import list_entries, show_entry_story
 from ringnote.ledger.listings import list_calls
+from ringnote.ledger.past import read_past
+from ringnote.ledger.rehearsal import rehearse
 from ringnote.ledger.rules import DEFAULT_RULES, Rules
 from ringnote.ledger.settle import settle_subject
 from ringnote.ledger.trace import tell_call
@@ -122,6 +124,26 @@ def test_one_note_tells_of_all_that_waited_in_whatever_order_it_is_settled(
     assert notes(pms) == [("C1", "Earlier calls and texts")]
     assert told(pms) == WAITED
     assert [task.client_id for task in pms.tasks.values()] == ["C1"]
+
+
+def test_a_rehearsal_foresees_the_one_note_and_what_came_after_it(runtime, phone, clinic, pms):
+    call_and_text(phone)
+    work_off(runtime, pms)
+    do(choices.map_number, runtime, clinic, "C1")
+    phone.missed("u-4", STRANGER)
+    work_off(runtime, pms)
+
+    with runtime.db.reading() as session:
+        past = read_past(session, clinic, MONDAY)
+    told = rehearse(past, Rules(), Rules.model_validate({"matching": {"backlog": "digest"}}))
+
+    counts = {kind: told[kind] for kind in ("notes", "transcripts", "digests")}
+    assert counts == {
+        "notes": {"before": 4, "after": 1},
+        "transcripts": {"before": 1, "after": 0},
+        "digests": {"before": 0, "after": 1},
+    }
+    assert (told["notes_lost"], len(notes(pms))) == ([], 2)
 
 
 def test_a_clinic_may_word_it_by_a_template_of_its_own(runtime, phone, clinic, pms):
