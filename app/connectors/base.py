@@ -9,10 +9,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from ..errors import RecordRejected
 from ..http import Http
+
+Priority = Literal["low", "normal", "high", "urgent"]
 
 
 class Kind(StrEnum):
@@ -69,7 +71,10 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A task as it should stand. `assignee` is the PMS's id or name of a user, '' for nobody."""
+    """A task as it should stand. `assignee` is the PMS's id or name of a user, '' for nobody.
+
+    A PMS without a place for `priority` leaves it out: what matters of it is said in `body`.
+    """
 
     client_id: str
     title: str
@@ -77,6 +82,7 @@ class Task:
     due_at: datetime
     reference: str
     assignee: str = ""
+    priority: Priority = "normal"
     is_done: bool = False
 
 
@@ -252,7 +258,7 @@ class Connector(ABC):
 
     @abstractmethod
     def update_task(self, pms_id: str, task: Task) -> None:
-        """Replace a task's title, body, due time and assignee, leaving its status alone."""
+        """Replace a task's title, body, due time, assignee and priority; its status is left."""
 
     @abstractmethod
     def complete_task(self, pms_id: str) -> None:

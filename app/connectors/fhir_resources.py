@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from .base import Note, Task
+from .base import Note, Priority, Task
 
 Resource = dict[str, Any]
 
@@ -12,6 +12,13 @@ WITHDRAWN = "entered-in-error"
 OPEN = "requested"
 CLOSED = ("completed", "cancelled", "rejected", "failed")
 """The states of a task that a person need not act on any more."""
+PRIORITIES: dict[Priority, str] = {
+    "low": "routine",
+    "normal": "routine",
+    "high": "urgent",
+    "urgent": "asap",
+}
+"""By FHIR's request-priority, which knows nothing below routine."""
 MODES = "http://terminology.hl7.org/CodeSystem/v3-ParticipationMode"
 
 
@@ -49,10 +56,11 @@ def make_task(task: Task) -> Resource:
 
 
 def amend_task(stands: Resource, task: Task) -> Resource:
-    """`stands` with the task's words, due time and assignee; its status is left as it is there."""
+    """`stands` with the task's words, due time, assignee and priority; its status is left."""
     amended = stands | {
         "description": task.title,
         "note": [{"text": task.body}],
+        "priority": PRIORITIES[task.priority],
         "restriction": {"period": {"end": task.due_at.isoformat()}},
     }
     if not task.assignee:

@@ -7,7 +7,7 @@ import html
 import re
 from datetime import UTC, datetime
 
-from .base import Note, Task
+from .base import Note, Priority, Task
 
 BODIES = {
     "calls": "hs_call_body",
@@ -15,6 +15,13 @@ BODIES = {
     "tasks": "hs_task_body",
 }
 """The property that holds the text, by kind of object."""
+PRIORITIES: dict[Priority, str] = {
+    "low": "LOW",
+    "normal": "MEDIUM",
+    "high": "HIGH",
+    "urgent": "HIGH",
+}
+"""HubSpot knows none above HIGH."""
 
 
 def note_properties(note: Note) -> dict[str, str]:
@@ -40,6 +47,7 @@ def task_properties(task: Task) -> dict[str, str]:
         "hs_task_body": _html(task.body),
         "hs_timestamp": _stamp(task.due_at),
         "hubspot_owner_id": task.assignee,
+        "hs_task_priority": PRIORITIES[task.priority],
     }
 
 

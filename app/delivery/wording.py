@@ -91,6 +91,7 @@ def task_of(work: Work, text: NoteText) -> Task:
         due_at=_moment(work.content["due_at"]),
         reference=reference(work),
         assignee=work.content.get("assignee", ""),
+        priority=work.content.get("priority", "normal"),
         is_done=bool(work.content.get("is_done")),
     )
 

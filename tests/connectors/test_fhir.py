@@ -11,6 +11,7 @@ from connectors.served import served
 
 from ringnote.connectors.base import Kind, Note, Task, TaskStatus
 from ringnote.connectors.fhir import FhirConnector
+from ringnote.connectors.fhir_resources import make_task
 from ringnote.connectors.oauth import LIVES_SECONDS
 from ringnote.errors import (
     ConfigError,
@@ -130,6 +131,14 @@ def test_an_update_keeps_what_others_added(pms, http) -> None:
 
     kept = pms.kept_resources["Communication"][pms_id]
     assert (kept["priority"], kept["payload"]) == ("urgent", [{"contentString": "another"}])
+
+
+@pytest.mark.parametrize(
+    ("priority", "there"),
+    [("low", "routine"), ("normal", "routine"), ("high", "urgent"), ("urgent", "asap")],
+)
+def test_a_task_has_its_priority_in_the_words_of_the_standard(priority, there) -> None:
+    assert make_task(replace(TASK, priority=priority))["priority"] == there
 
 
 def test_who_changes_it_at_the_same_time_is_not_overwritten(pms, http, monkeypatch) -> None:

@@ -15,6 +15,7 @@ from connectors.served import served
 
 from ringnote.connectors.base import Kind, Note, Rate, Task
 from ringnote.connectors.hubspot import HubSpotConnector
+from ringnote.connectors.hubspot_records import task_properties
 from ringnote.errors import ConfigError, CredentialsRejected, Temporary
 from ringnote.http import Http
 from ringnote.testing import BODY, BODY_2, NAME, TITLE, ConnectorContract, Kept, gather
@@ -46,6 +47,11 @@ def test_a_transcript_is_a_communication_and_stays_one(pms, http) -> None:
     assert pms.kept(Kind.NOTE, client_id) == [Kept(pms_id, TITLE, "one more")]
     connector.delete_note(pms_id)
     assert pms.kept(Kind.NOTE, client_id) == []
+
+
+@pytest.mark.parametrize(("priority", "there"), [("low", "LOW"), ("urgent", "HIGH")])
+def test_a_task_has_a_priority_that_hubspot_knows(priority, there) -> None:
+    assert task_properties(replace(TASK, priority=priority))["hs_task_priority"] == there
 
 
 def test_what_looks_like_html_arrives_as_it_was_written(pms, http) -> None:

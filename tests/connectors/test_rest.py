@@ -184,7 +184,8 @@ def test_times_and_numbers_are_written_as_the_description_has_them(connect, http
         "settings.zone = 'Its zone'",
         """create_task = { path = "/tasks", body = '{"at": {{ due_at|date("%d.%m. %H:%M") }}, """
         """"iso": {{ due_at }}, "s": {{ due_at|epoch }}, "n": {{ client|int }}, """
-        """"done": {{ is_done }}, "who": {{ assignee or none }}, "html": {{ body|html }}}' }""",
+        """"done": {{ is_done }}, "who": {{ assignee or none }}, """
+        """"how": {{ priority|capitalize }}, "html": {{ body|html }}}' }""",
         "update_task = { path = '/tasks/{{ id }}' }",
         "complete_task = { path = '/tasks/{{ id }}' }",
         settings={"zone": "America/New_York"},
@@ -200,6 +201,7 @@ def test_times_and_numbers_are_written_as_the_description_has_them(connect, http
         "n": 17,
         "done": False,
         "who": None,
+        "how": "Normal",
         "html": "a&lt;b<br>c",
     }
 

@@ -119,6 +119,19 @@ def test_missed_twice_called_back_texted_and_reached_is_one_task_and_done_at_the
     assert "a call with them was answered by Amy" in task.body
 
 
+def test_the_task_of_who_tries_again_and_again_is_more_urgent_in_the_pms(
+    runtime, phone, client, connection, pms
+):
+    told = []
+    for number in range(3):
+        phone.missed(f"u-{number}")
+        bring_up(runtime, pms)
+        [task] = pms.tasks.values()
+        told.append((task.priority, "High priority." in task.body))
+
+    assert told == [("normal", False), ("normal", False), ("high", True)]
+
+
 def test_the_story_ends_the_same_however_late_each_part_becomes_known(
     runtime, phone, client, connection, pms
 ):

@@ -39,6 +39,7 @@ SAMPLES: dict[str, Any] = dict.fromkeys(RESERVED, SAMPLE) | {
     **dict.fromkeys(("page", "offset", "size"), 1),
     **dict.fromkeys(("occurred_at", "due_at", "since"), AT),
     **dict.fromkeys(("is_transcript", "is_done"), False),
+    "priority": "normal",
     "timezone": "UTC",
 }
 

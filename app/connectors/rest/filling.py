@@ -25,7 +25,7 @@ Variables = Mapping[str, Any]
 NUMBER = frozenset({"number", "digits", "national", "formatted"})
 PLACE = frozenset({"page", "offset", "size", "cursor"})
 NOTE = frozenset({"client", "title", "body", "occurred_at", "reference", "is_transcript"})
-TASK = frozenset({"client", "title", "body", "due_at", "reference", "assignee"})
+TASK = frozenset({"client", "title", "body", "due_at", "reference", "assignee", "priority"})
 VARIABLES: dict[str, frozenset[str]] = {
     "check": frozenset(),
     "permissions": frozenset(),
