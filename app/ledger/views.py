@@ -158,10 +158,12 @@ def tell_tally(
     parts += [voice.say_many("{count} text from them", "{count} texts from them", texts)] * bool(
         texts
     )
-    said = {"calls": voice.listed(parts), "when": when}
+    is_one = len(calls) + texts == 1
+    last = when if is_one else voice.say("the last {when}", when=when)
+    said = {"calls": voice.listed(parts), "when": last}
     if not texts and (wait := _wait(calls[-1], voice)):
-        return voice.say("{calls}, the last {when}, {wait}.", **said, wait=wait)
-    return voice.say("{calls}, the last {when}.", **said)
+        return voice.say("{calls}, {when}, {wait}.", **said, wait=wait)
+    return voice.say("{calls}, {when}.", **said)
 
 
 def view_digest(number: str, told: Sequence[Waited], voice: Voice) -> View:
