@@ -112,10 +112,14 @@ class _Parting:
         }
         self._days: dict[_Key, timedelta] = {}
         """How long a text may repeat in the days that stand already."""
+        self._starts: dict[datetime, _Key] = {}
+        """What is no day, by moments of it: no two of them begin at once."""
         for fact in facts:
             place = self._home.get(fact.event_id)
             if place is not None and kept[place].by == "day":
                 self._days.setdefault(self._key(fact, None), kept[place].repeats)
+            elif place is not None:
+                self._starts.setdefault(fact.at, self._key(fact, None))
         self._part(facts)
 
     def _part(self, facts: Sequence[Fact]) -> None:
@@ -134,7 +138,10 @@ class _Parting:
             mine.append((fact, Message(fact.event_id, fact.at, inbound, text, is_attachment)))
 
     def _repeats(self, fact: Fact, key: _Key, place: int) -> bool:
-        """Whether it is the same text again, which then counts as a repeat of the first."""
+        """Whether it is the same text again, which then counts as a repeat of the first. One that
+        was told in another window stays there."""
+        if fact.event_id in self._home and self._key(fact, None) != key:
+            return False
         first, message = self.parts[key][place]
         within = self._days.get(key, self._cut.repeats)
         if isinstance(key.of, int):
@@ -154,7 +161,7 @@ class _Parting:
             return _Key(by, place)
         if last and by == last.by == "gap" and fact.at - self._last_at(last) <= self._cut.gap:
             return last
-        return _Key(by, fact.event_id)
+        return self._starts.setdefault(fact.at, _Key(by, fact.event_id))
 
     def _last_at(self, key: _Key) -> datetime:
         return self.parts[key][-1][0].at

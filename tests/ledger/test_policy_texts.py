@@ -3,13 +3,14 @@
 from datetime import timedelta
 
 import pytest
+import sqlalchemy as sa
 
 from factories import make_client, make_clinic
 from ringnote.clock import utc_now
 from ringnote.ledger.policies import set_policy
 from ringnote.ledger.replay import Span
 from ringnote.ledger.rules import Rules
-from ringnote.models import Clinic, SubjectKind
+from ringnote.models import Clinic, SubjectKind, Transcript
 from ringnote.telephony.marks import mark_due
 from stories import CALLER, Phone, entries, replay, settle
 
@@ -68,6 +69,39 @@ def test_each_message_can_be_a_transcript_of_its_own(runtime, clinic, phone):
     settle(runtime)
 
     assert texts(runtime) == [["Is Rex ready?"], ["Or later?"]]
+
+
+def test_texts_of_one_moment_are_of_one_transcript_however_they_are_stored(runtime, clinic, phone):
+    say(runtime, clinic, window="message")
+    for text in ("Is Rex ready?", "Or later?", "Hello?"):
+        phone.at -= timedelta(seconds=3)
+        phone.text(text)
+        if text == "Or later?":
+            settle(runtime)
+
+    settle(runtime)
+
+    [told] = texts(runtime)
+    assert sorted(told) == ["Hello?", "Is Rex ready?", "Or later?"]
+
+
+def test_a_text_stays_where_it_was_told_though_the_same_of_before_comes_late(
+    runtime, clinic, phone
+):
+    say(runtime, clinic, window="gap")
+    phone.text("Hello?")
+    phone.text("Anyone?")
+    settle(runtime)
+    before = texts(runtime)
+    phone.at -= timedelta(seconds=11)
+    phone.text("Anyone?")
+
+    settle(runtime)
+
+    assert texts(runtime) == [*before, ["Anyone?"]]
+    with runtime.db.reading() as session:
+        rows = session.scalars(sa.select(Transcript).order_by(Transcript.id)).all()
+    assert sum(len(row.summary["messages"]) for row in rows) == 3
 
 
 def test_what_was_cut_before_stays_as_it_is_when_the_policy_changes(runtime, clinic, phone):
