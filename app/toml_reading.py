@@ -16,6 +16,8 @@ from pydantic import BaseModel, ValidationError
 
 LARGEST = 256 * 1024
 """Characters of a file."""
+MOST_ROUNDS = 4
+"""So often what is wrong is taken out, and then what cannot be without it."""
 HEADER = re.compile(r"^\s*(\[\[?)\s*([^\[\]]+?)\s*\]\]?\s*(?:#.*)?$")
 KEY = re.compile(r"""^\s*((?:"[^"]*"|'[^']*'|[A-Za-z0-9_-]+)(?:\s*\.\s*[A-Za-z0-9_"'-]+)*)\s*=""")
 AT_LINE = re.compile(r"\(at line (\d+), column \d+\)|\(at end of document\)")
@@ -124,14 +126,17 @@ def _validate(said: dict[str, Any], kind: type[Model]) -> tuple[Model | None, li
         errors = error.errors(include_url=False)
     faults = [_in_words(each, kind) for each in errors]
     rest = deepcopy(said)
-    # From the back, so that what is left of a list keeps its places until it is its turn.
-    for each in sorted(errors, key=lambda each: _sortable(each["loc"]), reverse=True):
-        place = each["loc"]
-        _take_out(rest, place[:-1] if each["type"] == "missing" else place)
-    try:
-        return kind.model_validate(rest), faults
-    except ValidationError:
-        return None, faults
+    for _ in range(MOST_ROUNDS):
+        # From the back, so that what is left of a list keeps its places until it is its turn.
+        for each in sorted(errors, key=lambda each: _sortable(each["loc"]), reverse=True):
+            place = each["loc"]
+            _take_out(rest, place[:-1] if each["type"] == "missing" else place)
+        try:
+            return kind.model_validate(rest), faults
+        except ValidationError as error:
+            # What was taken out was needed by what is around it, which goes as well.
+            errors = error.errors(include_url=False)
+    return None, faults
 
 
 def _no_toml(error: Exception, text: str) -> Fault:

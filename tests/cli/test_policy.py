@@ -58,13 +58,14 @@ def test_what_is_shown_can_be_edited_and_set_again(runtime, clinic):
 
 def test_a_policy_with_faults_is_not_set_and_all_of_them_are_named(runtime, clinic):
     bad = "watch_onyl = true\n[callbacks]\ndue_minutes = 0\n[words.call]\ntitle = '{{ nam }}'\n"
+    bad += "[hours]\ntimezone = 'America/Nowhere'\n[[hours.holidays]]\ndate = '02-30'\n"
 
     result = run(runtime, "set", "-", given=bad)
     checked = run(runtime, "check", "-", "--json", given=bad)
 
     assert result.exit_code == 1
-    assert "The policy has 3 faults, so nothing was changed:" in result.stderr
-    assert [each["line"] for each in json.loads(checked.stdout)["faults"]] == [1, 3, 5]
+    assert "The policy has 5 faults, so nothing was changed:" in result.stderr
+    assert [each["line"] for each in json.loads(checked.stdout)["faults"]] == [1, 3, 5, 7, 9]
     assert checked.exit_code == 1
     assert count(runtime, Policy) == 1
 
