@@ -59,7 +59,7 @@ def rehearse_(runtime: Runtime, clinic: str, days: int, file: Any, as_json: bool
     type=click.IntRange(1, 50),
     default=3,
     show_default=True,
-    help="So many notes, callback tasks and transcripts each.",
+    help="So many of each kind.",
 )
 @json_option
 @pass_runtime
@@ -67,7 +67,8 @@ def preview(runtime: Runtime, clinic: str, file: Any, last: int, as_json: bool) 
     """Show how the last notes, callback tasks and transcripts would be worded, writing nothing.
 
     By this policy or an edited one, of the calls and texts that came. Of texts are shown those that
-    become a transcript; who would be "last_answered" is left out.
+    become a transcript; with matching.backlog = "digest", also the notes on what waited. Who would
+    be "last_answered" is left out.
     """
     text = read_file(file) if file else None
     with runtime.db.reading() as session:

@@ -139,7 +139,7 @@ def _play_calls(past: Past, rules: Rules, played: Played) -> Iterator[Happening]
         wants = _decide(rules, call, past.timezone)
         if wants.filtered_by:
             played.filtered[wants.filtered_by] += 1
-        if wants.note and call.has_waited and _has_digest(rules, "notes", call.kind):
+        if wants.note and is_in_digest(rules, "notes", call.kind, call.has_waited):
             played.digests.add((call.summary.number, call.client))
             played.in_digest.add(call.id)
         elif wants.note:
@@ -157,7 +157,8 @@ def _play_texts(past: Past, rules: Rules, played: Played) -> Iterator[Happening]
         kind, rule, client = texts.match_of(window)
         said = decide_texts(rules, window, kind, rule)
         played.filtered.update([said] if said else [])
-        if said is None and texts.has_waited(window) and _has_digest(rules, "transcripts", kind):
+        has_waited = texts.has_waited(window)
+        if said is None and is_in_digest(rules, "transcripts", kind, has_waited):
             played.digests.add((window.number, client))
         else:
             played.transcripts += said is None
@@ -169,11 +170,13 @@ def _play_texts(past: Past, rules: Rules, played: Played) -> Iterator[Happening]
             yield replace(happening, asks=may_ask)
 
 
-def _has_digest(rules: Rules, kind: Literal["notes", "transcripts"], match_kind: str) -> bool:
-    """Whether one note tells of all that waited for its client, unless it is written to the one
+def is_in_digest(
+    rules: Rules, kind: Literal["notes", "transcripts"], match_kind: str, has_waited: bool
+) -> bool:
+    """Whether the one note on what waited tells of what these rules write, unless that goes to the
     record of strangers meanwhile."""
     is_kept = bool(stranger_record(rules, kind, match_kind))
-    return rules.matching.backlog == "digest" and not is_kept
+    return has_waited and rules.matching.backlog == "digest" and not is_kept
 
 
 def _unanswered(happenings: Sequence[Happening], rules: Rules) -> Iterator[Happening]:

@@ -16,10 +16,12 @@ from ringnote.directory import choices
 from ringnote.directory.clients import store_clients
 from ringnote.directory.lookup import answer_lookup, claim_lookup
 from ringnote.directory.merges import repoint_merged
+from ringnote.ledger.compose import voice_of
 from ringnote.ledger.corrections import correct_call
 from ringnote.ledger.entries import list_entries, show_entry_story
 from ringnote.ledger.listings import list_calls
 from ringnote.ledger.past import read_past
+from ringnote.ledger.preview import preview
 from ringnote.ledger.rehearsal import rehearse
 from ringnote.ledger.rules import DEFAULT_RULES, Rules
 from ringnote.ledger.settle import settle_subject
@@ -126,7 +128,7 @@ def test_one_note_tells_of_all_that_waited_in_whatever_order_it_is_settled(
     assert [task.client_id for task in pms.tasks.values()] == ["C1"]
 
 
-def test_a_rehearsal_foresees_the_one_note_and_what_came_after_it(runtime, phone, clinic, pms):
+def test_a_rehearsal_and_a_preview_foresee_the_one_note(runtime, phone, clinic, pms):
     call_and_text(phone)
     work_off(runtime, pms)
     do(choices.map_number, runtime, clinic, "C1")
@@ -135,7 +137,9 @@ def test_a_rehearsal_foresees_the_one_note_and_what_came_after_it(runtime, phone
 
     with runtime.db.reading() as session:
         past = read_past(session, clinic, MONDAY)
-    told = rehearse(past, Rules(), Rules.model_validate({"matching": {"backlog": "digest"}}))
+    edited = Rules.model_validate({"matching": {"backlog": "digest"}})
+    told = rehearse(past, Rules(), edited)
+    shown = preview(past, edited, voice_of(edited, clinic.timezone, clinic.region), 9)
 
     counts = {kind: told[kind] for kind in ("notes", "transcripts", "digests")}
     assert counts == {
@@ -144,6 +148,8 @@ def test_a_rehearsal_foresees_the_one_note_and_what_came_after_it(runtime, phone
         "digests": {"before": 0, "after": 1},
     }
     assert (told["notes_lost"], len(notes(pms))) == ([], 2)
+    assert [each["body"] for each in shown if each["kind"] == "digest"] == [WAITED]
+    assert "transcript" not in {each["kind"] for each in shown}
 
 
 def test_a_clinic_may_word_it_by_a_template_of_its_own(runtime, phone, clinic, pms):
