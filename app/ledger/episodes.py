@@ -115,16 +115,17 @@ def fold_episodes(happenings: Iterable[Happening]) -> list[Episode]:
     """
     drafts: list[_Draft] = []
     for happening in sorted(set(happenings), key=_stamp):
-        concerned = [draft for draft in drafts if draft.is_open and draft.concerns(happening)]
+        concerned = _open_of(drafts, {happening.number, happening.client})
         if happening.kind is Kind.ASKED:
             drafts += _ask(concerned, happening)
         elif happening.asks and not concerned:
             drafts += _ask([], replace(happening, kind=Kind.ASKED))
         elif happening.kind is Kind.REOPENED:
-            _reopen(drafts, concerned, happening)
+            _reopen(drafts, happening)
         else:
             for draft in concerned:
-                drafts += draft.take(happening)
+                for left in draft.take(happening):
+                    _rejoin(drafts, left)
     kept = [draft.as_episode() for draft in drafts if draft.members]
     return sorted(kept, key=lambda each: (each.opened_at, each.number))
 
@@ -190,10 +191,9 @@ class _Draft:
     def client(self) -> str:
         return next((ask.client for ask in reversed([*self.asks()]) if ask.client), "")
 
-    def concerns(self, happening: Happening) -> bool:
-        if any(ask.number == happening.number for ask in self.asks()):
-            return True
-        return bool(happening.client) and happening.client == self.client()
+    def names(self) -> set[str]:
+        """The caller's numbers, and whom they were matched to."""
+        return {self.client(), *(ask.number for ask in self.asks())} - {""}
 
     def asks_any(self, subjects: frozenset[Subject]) -> bool:
         return any(ask.subject in subjects for ask in self.asks())
@@ -268,23 +268,31 @@ def _stamp(happening: Happening) -> tuple[object, ...]:
 
 def _ask(concerned: list[_Draft], *happenings: Happening) -> list[_Draft]:
     """Join the oldest of those concerned, and the others to it; the new one if there is none."""
-    if not concerned:
-        new = _Draft()
-        for each in happenings:
-            new.ask(each)
-        return [new]
-    oldest, *others = concerned
+    oldest, *others = concerned or [_Draft()]
     for other in others:
         oldest.absorb(other)
     for each in happenings:
         oldest.ask(each)
-    return []
+    return [] if concerned else [oldest]
 
 
-def _reopen(drafts: list[_Draft], concerned: list[_Draft], happening: Happening) -> None:
-    """The closed one goes on, unless another is open: that is what somebody must see to."""
+def _open_of(drafts: list[_Draft], names: set[str]) -> list[_Draft]:
+    """Those that are open of whoever has one of these numbers, or is one of these clients."""
+    return [draft for draft in drafts if draft.is_open and draft.names() & names]
+
+
+def _rejoin(drafts: list[_Draft], left: _Draft) -> None:
+    """What a person left open goes on by itself, unless the same caller has another open."""
+    if theirs := _open_of(drafts, left.names()):
+        theirs[0].absorb(left)
+    else:
+        drafts.append(left)
+
+
+def _reopen(drafts: list[_Draft], happening: Happening) -> None:
+    """The closed one goes on, unless another of theirs is open: somebody must see to that one."""
     closed = [draft for draft in drafts if draft.closing and draft.asks_any(happening.of)]
-    if closed and not concerned:
+    if closed and not _open_of(drafts, closed[-1].names()):
         latest = closed[-1]
         latest.stage, latest.closing, latest.due_from = Stage.OPEN, None, happening.at
         latest.members.append(happening)

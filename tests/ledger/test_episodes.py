@@ -123,6 +123,19 @@ def test_reopening_leaves_it_closed_while_a_later_one_is_open():
     assert second.is_open
 
 
+def test_reopening_leaves_it_closed_while_another_number_of_theirs_has_one_open():
+    first, second = fold_episodes(
+        [
+            at(0, Kind.ASKED, client="C1"),
+            at(5, Kind.CLOSED, of=of(0)),
+            at(7, Kind.ASKED, LANDLINE, client="C1"),
+            at(9, Kind.REOPENED, of=of(0)),
+        ]
+    )
+
+    assert (first.is_open, second.is_open) == (False, True)
+
+
 def test_a_person_does_not_close_what_they_did_not_know_of():
     under_way = at(4, Kind.ASKED)
 
@@ -171,11 +184,11 @@ def test_where_a_person_is_to_close_it_reached_stays_open():
 happenings = st.lists(
     st.builds(
         at,
-        st.integers(0, 30),
+        st.integers(0, 9),
         st.sampled_from(Kind),
         st.sampled_from([MOBILE, LANDLINE]),
         client=st.sampled_from(["", "C1", "C2"]),
-        of=st.builds(of, st.integers(0, 30), st.integers(0, 30)),
+        of=st.builds(of, st.integers(0, 9), st.integers(0, 9)),
     ),
     max_size=12,
 )
