@@ -11,7 +11,7 @@ import pytest
 from werkzeug import Request, Response
 
 from ringnote.connectors import CONNECTORS, find_connector
-from ringnote.connectors.base import Kind, Note, Task, Written
+from ringnote.connectors.base import Kind, Note, Rate, Task, Written
 from ringnote.connectors.rest import description, requests
 from ringnote.connectors.rest.connector import RestConnector
 from ringnote.connectors.rest.description import Description
@@ -129,6 +129,20 @@ def test_the_smallest_description_can_do_what_every_pms_must(connect):
         ("get_task = { path = '/t', is_done = 'x' }", "get_task: is of no use without create_task"),
         ("create_task = { path = '/t' }", "create_task: needs complete_task beside it"),
         ("create_client = { path = '/c' }", "create_client: gives the new client no {{ number }}"),
+        ("limits.rates = [{ requests = 0, seconds = 1 }]", "limits.rates"),
+        (
+            "limits.rates = [{ requests = 4, seconds = 1 }, { requests = 5, seconds = 1 }]",
+            'limits.rates: there are several by the name ""',
+        ),
+        (
+            "limits.rates = [{ requests = 4, seconds = 1, name = 'search' }]",
+            'limits.rates: no request is of the rate "search"',
+        ),
+        (
+            "list_clients = { path = '/c', rate = 'search' }",
+            'list_clients.rate: no rate in limits.rates is called "search"',
+        ),
+        ("create_note = { path = '/n', rate = 'x' }", "create_note.rate: there is no such"),
         ("errors.statuses.200 = 'busy'", '"200" is no status of an error'),
     ],
 )
@@ -473,6 +487,27 @@ def test_statuses_may_mean_something_else_and_waits_be_told_otherwise(connect, h
         connect(*lines).create_note(NOTE, "key")
 
     assert raised.value.retry_after == 17
+
+
+def test_each_request_is_of_the_rate_that_it_is_described_as(httpserver, http):
+    text = describe(
+        "limits.rates = [{ requests = 100, seconds = 10 },"
+        " { requests = 4, seconds = 1.5, name = 'search' }]",
+        full("find_clients").replace("path", "rate = 'search', path"),
+    )
+    asked = []
+    shown = {"file": text, "base_url": httpserver.url_for("").rstrip("/")}
+    hidden = {"key": "key-of-4711"}
+    httpserver.expect_request("/clients").respond_with_json([])
+    httpserver.expect_request("/notes").respond_with_json({"id": 7})
+
+    connector = RestConnector.described_by(shown)(shown, hidden, http.knowing(hidden, asked.append))
+    connector.find_clients("+12125550142")
+    connector.check()
+    connector.create_note(NOTE, "key")
+
+    assert connector.rates == (Rate(100, 10.0), Rate(4, 1.5, "search"))
+    assert asked == ["search", "", ""]
 
 
 @pytest.mark.parametrize("answer", [[], {}, {"id": ""}, {"id": None}, {"id": True}])

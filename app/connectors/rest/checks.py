@@ -15,7 +15,7 @@ from ...toml_reading import Place, suggest
 from .answers import compile_path, is_timezone
 from .description import Auth, Description
 from .filling import NUMBER, VARIABLES, fill_body, fill_text, in_bodies, in_paths, in_texts
-from .requests import Find, Listing, Request
+from .requests import Find, Listing, Reading, Request
 from .summary import names_in, names_of, requests_of, templates_of
 
 AUTH = {
@@ -61,6 +61,7 @@ def find_faults(described: Description, *, is_whole: bool = True) -> Iterator[To
     yield from _of_auth(described.auth, asked, described.secrets)
     yield from _of_text(("base_url",), described.base_url, asked)
     yield from _of_timezone(described, asked)
+    yield from _of_rates(described)
     for name, source in described.headers.items():
         yield from _of_text(("headers", name), source, asked)
     for place, request in requests_of(described):
@@ -110,6 +111,21 @@ def _of_timezone(described: Description, asked: Collection[str]) -> Iterator[Tol
     yield from _of_text(("timezone",), described.timezone, asked)
     if "{" not in described.timezone and not is_timezone(described.timezone):
         yield Told(("timezone",), f'"{described.timezone}" is no time zone')
+
+
+def _of_rates(described: Description) -> Iterator[Told]:
+    names = [each.name for each in described.limits.rates]
+    for name in sorted({each for each in names if names.count(each) > 1}):
+        yield Told(("limits", "rates"), f'there are several by the name "{name}"')
+    used = set()
+    for place, request in requests_of(described):
+        if isinstance(request, Reading) and request.rate:
+            used.add(request.rate)
+            if request.rate not in names:
+                said = f'no rate in limits.rates is called "{request.rate}"'
+                yield Told((*place, "rate"), said + suggest(request.rate, filter(None, names)))
+    for name in sorted({*names} - used - {""}):
+        yield Told(("limits", "rates"), f'no request is of the rate "{name}"')
 
 
 def _of_request(place: Place, request: Request, known: Collection[str]) -> Iterator[Told]:

@@ -116,6 +116,18 @@ class Errors(Section):
     """What statuses mean here, where it is something else than usual."""
 
 
+class Allowance(Section):
+    """How fast the PMS takes requests from one account."""
+
+    requests: int = Field(ge=1, le=1_000_000)
+    """So many…"""
+    seconds: float = Field(gt=0, le=86_400)
+    """…in any so many seconds."""
+    name: str = Field(default="", max_length=40)
+    """What requests that have a rate of their own name as their `rate`; without a name it holds for
+    all others, those that write among them."""
+
+
 class Limits(Section):
     """What the PMS takes."""
 
@@ -123,6 +135,8 @@ class Limits(Section):
     """Characters of a title."""
     body: int | None = Field(default=None, ge=200, le=10_000_000)
     """Characters of a text."""
+    rates: list[Allowance] = Field(default_factory=list)
+    """How fast an account takes requests; kept to by all workers, look-ups and syncs together."""
     wait_headers: list[Text] = Field(default_factory=list)
     """Headers besides the usual ones that tell when to come back: seconds, or a stamp of them."""
     reference_lag_seconds: int = Field(default=0, ge=0, le=3600)

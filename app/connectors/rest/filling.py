@@ -18,7 +18,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from ...errors import RecordRejected
 from ...templating import FAILURES, make_environment
-from .requests import Request
+from .requests import Reading, Request
 
 Variables = Mapping[str, Any]
 
@@ -59,6 +59,8 @@ class Filled:
     headers: Mapping[str, str]
     json: Any
     form: Mapping[str, str] | None
+    rate: str
+    """By what name the PMS has a rate for it; '' for that of all others."""
 
 
 def fill(request: Request, given: Variables) -> Filled:
@@ -71,6 +73,7 @@ def fill(request: Request, given: Variables) -> Filled:
         {name: fill_text(each, given) for name, each in request.headers.items()},
         fill_body(request.body, given) if request.body else None,
         {name: fill_text(each, given) for name, each in request.form.items()} or None,
+        request.rate if isinstance(request, Reading) else "",
     )
 
 

@@ -54,7 +54,14 @@ class Request(Section):
     """In place of `body`: fields of an HTML form."""
 
 
-class Listing(Request):
+class Reading(Request):
+    """A request that changes nothing."""
+
+    rate: str = ""
+    """Of which of `limits.rates` it is, by its name, if not of the one without a name."""
+
+
+class Listing(Reading):
     """A request for a list."""
 
     items: Path = "@"
@@ -109,7 +116,7 @@ class Removal(Change):
     method: Literal["DELETE", "POST", "PUT", "PATCH"] = "DELETE"
 
 
-class ReadNote(Request):
+class ReadNote(Reading):
     """A note as it stands."""
 
     note_title: Path
@@ -118,7 +125,7 @@ class ReadNote(Request):
     """Where in the answer its text is."""
 
 
-class ReadTask(Request):
+class ReadTask(Reading):
     """A task as it stands."""
 
     is_done: Path
@@ -143,14 +150,14 @@ class Find(Listing):
     """How many pages are looked through; have the newest come first."""
 
 
-class Account(Request):
+class Account(Reading):
     """Who is signed in."""
 
     account: str = ""
     """Where in the answer the account's name is."""
 
 
-class Permission(Request):
+class Permission(Reading):
     """A request that only tells whether it is allowed."""
 
     missing: Text

@@ -96,6 +96,7 @@ class Sender:
             headers={**own, **filled.headers, **signed},
             json=filled.json,
             data=filled.form,
+            kind=filled.rate,
         )
 
     def _in_its_terms(self, request: Request, error: ConnectorError) -> ConnectorError:

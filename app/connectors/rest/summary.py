@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from jinja2 import TemplateSyntaxError, meta
 
 from ...toml_reading import Place
-from ..base import Capabilities, Setting
+from ..base import Capabilities, Rate, Setting
 from .description import Description
 from .filling import VARIABLES, in_texts
 from .requests import Request
@@ -41,6 +41,9 @@ def capabilities_of(described: Description) -> Capabilities:
         reference_lag_seconds=float(described.limits.reference_lag_seconds),
         max_title=described.limits.title,
         max_body=described.limits.body,
+        rates=tuple(
+            Rate(each.requests, each.seconds, each.name) for each in described.limits.rates
+        ),
     )
 
 
