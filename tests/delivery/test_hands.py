@@ -127,16 +127,25 @@ def test_many_connections_to_one_host_that_hangs_leave_threads_to_the_others(
     assert begun == 6
 
 
-def test_where_a_secret_cannot_be_opened_nothing_is_in_doubt_and_the_entry_says_why(db, runtime):
+@pytest.mark.parametrize(
+    ("connector", "said"),
+    [
+        ("sandbox", "none of the keys opens a stored secret"),
+        ("gone", "no connector is called gone; if a plugin brings it, install that"),
+    ],
+)
+def test_where_no_connector_can_be_made_nothing_is_in_doubt_and_the_entry_says_why(
+    db, runtime, connector, said
+):
     clinic = make_clinic(db)
-    entry_id = make_entry(db, clinic, make_connection(db, clinic))
+    entry_id = make_entry(db, clinic, make_connection(db, clinic, connector))
 
     Worker(runtime).run_until_idle()
 
     with db.reading() as session:
         entry, row = session.get_one(Entry, entry_id), session.get_one(OutboxRow, entry_id)
     assert (entry.state, row.lease_token, row.is_in_doubt) == (EntryState.RETRYING, None, False)
-    assert "none of the keys opens a stored secret" in entry.reason
+    assert said in entry.reason
 
 
 def test_no_more_is_claimed_of_a_host_than_there_is_room_for(runtime):
