@@ -9,17 +9,21 @@ from dataclasses import dataclass
 
 from .delivery.accounts import Accounts
 from .delivery.read_back import claim_turn, read_back
-from .directory.lookup import answer_lookup, claim_lookup
+from .directory.lookup import answer_lookup, claim_lookup, put_off
 from .directory.sync import follow_clients
 from .directory.sync_state import claim_due
 from .directory.upload_work import claim_upload
+from .errors import ConfigError
 from .keeping.house import keep_house
 from .keeping.turn import take_turn
+from .logs import get_logger
 from .runtime import Runtime
 
 SYNC_SECONDS = 5.0
 READ_BACK_SECONDS = 10.0
 IMPORT_SECONDS = 1.0
+
+log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +67,13 @@ def take_lookup(place: Workplace, besides: Collection[int]) -> Job | None:
         return None
 
     def ask() -> None:
-        connector = place.accounts.connector_of_clinic(asked.clinic_id)
+        try:
+            connector = place.accounts.connector_of_clinic(asked.clinic_id)
+        except ConfigError as error:
+            # Its plugin is gone, say: of that, entries and the sync tell.
+            put_off(db, asked)
+            log.warning("lookup.put_off", clinic_id=asked.clinic_id, reason=str(error))
+            return
         answer_lookup(db, asked, connector, place.runtime.clock)
 
     return Job(ask, asked.clinic_id)

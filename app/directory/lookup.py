@@ -97,6 +97,11 @@ def answer_lookup(db: Database, lookup: Asked, connector: Connector | None, cloc
         _postpone(db, lookup, named or _back_off(lookup.failures), has_failed=True)
 
 
+def put_off(db: Database, lookup: Asked) -> None:
+    """Ask later, as nothing can be asked through now. Commits."""
+    _postpone(db, lookup, _back_off(lookup.failures), has_failed=True)
+
+
 def _may_create(lookup: Asked, connector: Connector) -> bool:
     return lookup.creates_as is not None and connector.capabilities.create_client
 

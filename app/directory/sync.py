@@ -11,7 +11,7 @@ from typing import Any
 from ..clock import Clock
 from ..connectors.base import ClientPage, Connector
 from ..db import Database
-from ..errors import ConnectorError, CredentialsRejected, InputError, Temporary
+from ..errors import ConfigError, ConnectorError, CredentialsRejected, InputError, Temporary
 from ..logs import get_logger
 from ..models import Clinic, SyncState
 from .clients import Tally, store_clients
@@ -84,10 +84,16 @@ def follow_clients(
 ) -> None:
     """Do a run that the worker claimed, and log how it went; the next is due by itself.
 
-    `find_connector` gives a connection's connector, None for one that is gone.
+    `find_connector` gives a connection's connector, None for one that is gone; it raises
+    ConfigError where none can be made here, say as its plugin is not installed.
     """
     names = {"clinic_id": claimed.clinic_id, "connection_id": claimed.connection_id}
-    connector = find_connector(claimed.connection_id)
+    try:
+        connector = find_connector(claimed.connection_id)
+    except ConfigError as error:
+        stop_early(db, claimed, str(error))
+        log.warning("sync.stopped", **names, error=type(error).__name__, reason=str(error))
+        return
     if connector is None:
         return
     try:
