@@ -41,10 +41,12 @@ class WebhookError(RingnoteError):
 
 
 class ConnectorError(RingnoteError):
-    """What a PMS answered, translated. `status` is the HTTP status, if there was an answer."""
+    """What a PMS answered, translated. `status` is the HTTP status, if there was an answer; `code`
+    is what the answer calls the error, where it is known how to read it. It may quote a client."""
 
     def __init__(self, message: str, *, status: int | None = None) -> None:
         self.status = status
+        self.code = ""
         super().__init__(message)
 
 

@@ -6,12 +6,10 @@ certainly not sent (safe to repeat) from what may have been carried out.
 
 import copy
 import json as jsonlib
-import re
 import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, Protocol
 
@@ -20,17 +18,10 @@ import tenacity
 import urllib3
 from urllib3.exceptions import MaxRetryError, NewConnectionError
 
-from .errors import (
-    CredentialsRejected,
-    OutcomeUnknown,
-    RateLimited,
-    RecordGone,
-    RecordRejected,
-    Temporary,
-)
+from .errors import CredentialsRejected, OutcomeUnknown, Temporary
 from .exchanges import Answered, Sent, note_exchange
+from .refusals import CodeOf, read_refusal
 from .transport import Adapter, PrivateAddressError, quieten, unheard
-from .waits import retry_after
 
 USER_AGENT = "Ringnote/0.1"
 CONNECT_SECONDS = 5.0
@@ -86,6 +77,7 @@ class Http:
         self._secrets: Mapping[str, str] = {}
         self._pass: Pass | None = None
         self._wait_headers: Sequence[str] = ()
+        self._code_of: CodeOf | None = None
         self.shelf: TokenShelf | None = None
         """Of the account that it is for, if its token is shared."""
         self._session = requests.Session()
@@ -117,6 +109,13 @@ class Http:
         """The same session, for a PMS that tells by these headers too when to come back."""
         mine = copy.copy(self)
         mine._wait_headers = tuple(headers)
+        return mine
+
+    def naming_by(self, code_of: CodeOf) -> "Http":
+        """The same session, whose errors have the `code` that is read so from the JSON of answers
+        of other than 2xx."""
+        mine = copy.copy(self)
+        mine._code_of = code_of
         return mine
 
     def request(
@@ -193,7 +192,7 @@ class Http:
                 answered = Answered(response.status_code, response.headers)
                 body = _read(response, deadline)
                 answered = replace(answered, body=body)
-                return _answer(method, response, body, self._wait_headers)
+                return self._answer(method, response, body)
         except requests.RequestException as error:
             answered = replace(answered, error=_what_went_wrong(error))
             raise
@@ -201,6 +200,18 @@ class Http:
             milliseconds = round((time.monotonic() - started) * 1000)
             request = Sent(method, sent.url or url, sent.headers, sent.body)
             note_exchange(request, answered, self._secrets, milliseconds)
+
+    def _answer(self, method: str, response: requests.Response, body: bytes) -> Answer:
+        status = response.status_code
+        if not 200 <= status < 300:
+            raise read_refusal(status, response.headers, body, self._wait_headers, self._code_of)
+        if not body:
+            return Answer(status, response.headers, None)
+        try:
+            return Answer(status, response.headers, jsonlib.loads(body))
+        except (ValueError, RecursionError):
+            kind = OutcomeUnknown if method == "POST" else Temporary
+            raise kind("the PMS answered with something other than JSON", status=status) from None
 
 
 def _what_went_wrong(error: requests.RequestException) -> str:
@@ -244,42 +255,6 @@ def _require_sendable(headers: Mapping[str, str]) -> None:
         # Checked here because a failure further down would quote the secret.
         if not (value.isascii() and value.isprintable()):
             raise CredentialsRejected("a header's value, such as a secret, cannot be sent")
-
-
-def _answer(
-    method: str, response: requests.Response, body: bytes, wait_headers: Sequence[str]
-) -> Answer:
-    status = response.status_code
-    if 200 <= status < 300:
-        if not body:
-            return Answer(status, response.headers, None)
-        try:
-            return Answer(status, response.headers, jsonlib.loads(body))
-        except (ValueError, RecursionError):
-            kind = OutcomeUnknown if method == "POST" else Temporary
-            raise kind("the PMS answered with something other than JSON", status=status) from None
-    said = f"the PMS answered {status}{_code(body)}"
-    wait = retry_after(response.headers, datetime.now(UTC), wait_headers)
-    if status == 429:
-        raise RateLimited(said, status=status, retry_after=wait)
-    if status in (401, 403):
-        raise CredentialsRejected(said, status=status)
-    if status in (404, 410):
-        raise RecordGone(said, status=status)
-    if 300 <= status < 400 or status in (408, 425) or status >= 500:
-        raise Temporary(said, status=status, retry_after=wait)
-    raise RecordRejected(said, status=status)
-
-
-def _code(body: bytes) -> str:
-    """The machine-readable code of an error body. Its prose may quote a client, so it is left."""
-    try:
-        error = jsonlib.loads(body).get("error")
-        code = error.get("code") if isinstance(error, dict) else None
-    except (ValueError, AttributeError, RecursionError):
-        return ""
-    is_word = isinstance(code, str) and re.fullmatch(r"[A-Za-z_]{1,40}", code)
-    return f" ({code})" if is_word else ""
 
 
 def _was_not_sent(error: BaseException) -> bool:

@@ -29,6 +29,7 @@ ROOMS = (
         "http",
         "logs",
         "numbers",
+        "refusals",
         "spool",
     }
     | {"schema", "settings", "signals", "steps", "templating", "toml_reading", "transport"}

@@ -129,6 +129,7 @@ def test_the_smallest_description_can_do_what_every_pms_must(connect):
         ("get_task = { path = '/t', is_done = 'x' }", "get_task: is of no use without create_task"),
         ("create_task = { path = '/t' }", "create_task: needs complete_task beside it"),
         ("create_client = { path = '/c' }", "create_client: gives the new client no {{ number }}"),
+        ("errors.codes = { GONE = 'gone' }", "errors.codes: are of no use without code"),
         ("limits.rates = [{ requests = 0, seconds = 1 }]", "limits.rates"),
         (
             "limits.rates = [{ requests = 4, seconds = 1 }, { requests = 5, seconds = 1 }]",
@@ -455,13 +456,25 @@ ERRORS = [
         ("No Doe, Jane 212-555-0142", RecordRejected),
     ],
 )
-def test_an_error_inside_an_answer_of_200_is_told_as_what_it_is(connect, httpserver, code, kind):
-    httpserver.expect_request("/notes/7").respond_with_json({"error": {"code": code}})
+@pytest.mark.parametrize("status", [200, 400])
+def test_the_code_inside_an_answer_says_what_error_it_is(connect, httpserver, code, kind, status):
+    told = {"error": {"code": code}}
+    httpserver.expect_request("/notes/7").respond_with_json(told, status=status)
 
     with pytest.raises(kind) as raised:
         connect(full("update_note"), *ERRORS).update_note("7", NOTE)
 
     assert "Doe" not in str(raised.value)
+
+
+@pytest.mark.parametrize("body", ["[]", '{"error": "NOT_FOUND"}', "<p>NOT_FOUND</p>"])
+def test_where_an_answer_holds_no_code_its_status_says_what_error_it_is(connect, httpserver, body):
+    httpserver.expect_request("/notes/7").respond_with_data(body, status=503)
+
+    with pytest.raises(Temporary) as raised:
+        connect(full("update_note"), *ERRORS).update_note("7", NOTE)
+
+    assert str(raised.value) == "the PMS answered 503"
 
 
 def test_nothing_is_gone_that_was_to_be_written(connect, httpserver):

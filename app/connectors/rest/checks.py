@@ -13,7 +13,7 @@ from ...errors import RecordRejected
 from ...templating import find_template_faults
 from ...toml_reading import Place, suggest
 from .answers import compile_path, is_timezone
-from .description import Auth, Description
+from .description import Auth, Description, Errors
 from .filling import NUMBER, VARIABLES, fill_body, fill_text, in_bodies, in_paths, in_texts
 from .requests import Find, Listing, Reading, Request
 from .summary import names_in, names_of, requests_of, templates_of
@@ -62,6 +62,7 @@ def find_faults(described: Description, *, is_whole: bool = True) -> Iterator[To
     yield from _of_text(("base_url",), described.base_url, asked)
     yield from _of_timezone(described, asked)
     yield from _of_rates(described)
+    yield from _of_errors(described.errors)
     for name, source in described.headers.items():
         yield from _of_text(("headers", name), source, asked)
     for place, request in requests_of(described):
@@ -111,6 +112,11 @@ def _of_timezone(described: Description, asked: Collection[str]) -> Iterator[Tol
     yield from _of_text(("timezone",), described.timezone, asked)
     if "{" not in described.timezone and not is_timezone(described.timezone):
         yield Told(("timezone",), f'"{described.timezone}" is no time zone')
+
+
+def _of_errors(errors: Errors) -> Iterator[Told]:
+    if errors.codes and not errors.code:
+        yield Told(("errors", "codes"), "are of no use without code: where they are in an answer")
 
 
 def _of_rates(described: Description) -> Iterator[Told]:

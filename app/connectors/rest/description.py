@@ -109,11 +109,11 @@ class Errors(Section):
     when: str = ""
     """What is true of an answer of 2xx that is an error all the same."""
     code: str = ""
-    """Where in such an answer the error's code is."""
+    """Where in an answer that is an error its code is, whatever its status."""
     codes: dict[str, Meaning] = Field(default_factory=dict)
-    """What codes mean; any other is `refused`."""
+    """What codes mean. Any other is `refused` under 2xx, else what its status means."""
     statuses: dict[Annotated[str, AfterValidator(_status)], Meaning] = Field(default_factory=dict)
-    """What statuses mean here, where it is something else than usual."""
+    """What statuses mean here, where it is something else than usual and no code says."""
 
 
 class Allowance(Section):

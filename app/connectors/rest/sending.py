@@ -36,7 +36,7 @@ class Sender:
         self._errors = described.errors
         self._headers = described.headers
         self._auth = described.auth
-        self._http = http.waiting_by(described.limits.wait_headers)
+        self._http = http.waiting_by(described.limits.wait_headers).naming_by(self._code_in)
         self._sign_in = _sign_in(described.auth, given, http)
         self.given = {**given, "timezone": fill_text(described.timezone, given)}
         self.base = fill_text(described.base_url, given).strip().rstrip("/")
@@ -100,10 +100,13 @@ class Sender:
         )
 
     def _in_its_terms(self, request: Request, error: ConnectorError) -> ConnectorError:
-        """An error with what the description says of its status."""
-        meaning = self._errors.statuses.get(str(error.status))
-        if meaning:
-            error = _make(ERRORS[meaning], str(error), error)
+        """An error with what the description says of its code, else of its status."""
+        meaning = self._errors.codes.get(error.code)
+        said = str(error)
+        if meaning and error.code not in said:
+            said = f"{said} ({error.code})"
+        if meaning := meaning or self._errors.statuses.get(str(error.status)):
+            error = _make(ERRORS[meaning], said, error)
         if isinstance(request, Create):
             if isinstance(error, RecordGone):
                 # Nothing can be gone that was never written: it is the client that is not there.
@@ -112,10 +115,13 @@ class Sender:
             return Temporary(str(error), status=error.status)
         return error
 
+    def _code_in(self, told: Any) -> str:
+        return str(look(self._errors.code, told, "an error's code")) if self._errors.code else ""
+
     def _told_inside(self, request: Request, answer: Answer) -> ConnectorError:
-        code = look(self._errors.code, answer.json, "an error's code") if self._errors.code else ""
-        meaning = self._errors.codes.get(str(code), "refused")
-        is_known = str(code) in self._errors.codes
+        code = self._code_in(answer.json)
+        meaning = self._errors.codes.get(code, "refused")
+        is_known = code in self._errors.codes
         # Only codes that the description names are told: any other may quote a client.
         said = f"the PMS told an error{f' ({code})' if is_known else ''}"
         error = ERRORS[meaning](said, status=answer.status)
