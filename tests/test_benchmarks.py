@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from ringnote.connectors import CONNECTORS
+
 ROOT = Path(__file__).parents[1]
 AREAS = ["ingest", "settle", "claim", "deliver", "match", "size", "lookup", "import", "journey"]
 TIMES = {"seconds", "floor_seconds", "ratio", "ratio_low", "ratio_high", "per_second"}
@@ -103,3 +105,13 @@ def test_wrong_arguments_are_told_in_one_line(words, said):
     assert (ran.returncode, ran.stdout) == (2, "")
     assert said in ran.stderr
     assert len(ran.stderr.splitlines()) == 1
+
+
+def test_each_connector_is_measured_against_its_fake():
+    command = [sys.executable, "-m", "benchmarks.connectors", "--writes", "1"]
+
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+
+    rows = [line.split(" | ") for line in ran.stdout.splitlines()[2:]]
+    assert ran.returncode == 0, ran.stderr
+    assert {name.strip("| ") for name, _, _ in rows} == {*CONNECTORS}
