@@ -15,6 +15,8 @@ Cursor = Mapping[str, str]
 
 LIST_PAGE = 100
 SEARCH_PAGE = 200
+MOST_PAGES = 20
+"""Of contacts who share a number."""
 SEARCH_ENDS = 10_000
 """How many contacts one search tells of."""
 LAG = timedelta(minutes=2)
@@ -35,11 +37,14 @@ class Contacts:
     def find(self, groups: Sequence[Sequence[Json]]) -> list[PmsClient]:
         """The contacts that any of these groups of filters finds."""
         found = []
-        after: str | None = "0"
-        while after is not None:
-            contacts, after = self._search(groups, after)
+        after = "0"
+        for _ in range(MOST_PAGES):
+            contacts, more = self._search(groups, after)
             found += [self._client(each) for each in contacts]
-        return found
+            if more is None:
+                return found
+            after = more
+        raise Temporary("HubSpot tells of more and more contacts for one number")
 
     def walk(self, cursor: Cursor | None) -> Iterator[ClientPage]:
         """Pages of all contacts, or of those that changed or were archived since `cursor`."""
@@ -68,6 +73,9 @@ class Contacts:
         start = _earlier(since)
         while True:
             contacts, more = self._list(after, archived=True)
+            if more and more == after:
+                # No page is told of where none of it was archived lately: nobody else would notice.
+                raise Temporary("HubSpot told the same page of archived contacts twice")
             recent = [each for each in contacts if str(each.get("archivedAt", "")) >= start]
             after = more or ""
             if more is None:

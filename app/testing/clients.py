@@ -1,10 +1,15 @@
 """What a connector is held to where clients are read: searched, walked and followed."""
 
+from contextlib import suppress
+from itertools import islice
+
 import pytest
 
-from ..connectors.base import Connector, Kind
+from ..connectors.base import Connector, Kind, PmsClient
+from ..errors import Temporary
 from ..numbers import read_number
-from .pms import NAME, SPELLINGS, FakePms, gather, needs, own_ids
+from .pms import NAME, NUMBER, SPELLINGS, FakePms, gather, needs, own_ids
+from .repeating import Repeating
 
 
 class ClientsContract:
@@ -50,6 +55,22 @@ class ClientsContract:
 
         assert own_ids(pms, walked) == set(ids)
         assert read_number(walked[ids[7]].phones[0].number, "US").e164 == "+12125550007"
+
+    def test_pages_that_repeat_are_not_read_for_ever(self, pms: FakePms) -> None:
+        pms.add_clients((f"Client {n}", (NUMBER,)) for n in range(450))
+        http = Repeating()
+        connector = pms.connector(http)
+
+        told: list[tuple[PmsClient, ...]] = []
+        with suppress(Temporary):
+            # A sync gives up once it is told a page again.
+            told += (page.clients for page in islice(connector.iter_clients(None), 20))
+        if connector.capabilities.search_by_phone:
+            with suppress(Temporary):
+                connector.find_clients(NUMBER)
+
+        assert len({*told}) < 20
+        http.close()
 
     def test_a_walk_goes_on_from_any_cursor(self, pms: FakePms, connector: Connector) -> None:
         ids = pms.add_clients((f"Client {n}", (f"(212) 555-{n:04d}",)) for n in range(450))

@@ -19,6 +19,7 @@ from ringnote.connectors.hubspot_records import task_properties
 from ringnote.errors import ConfigError, CredentialsRejected, Temporary
 from ringnote.http import Http
 from ringnote.testing import BODY, BODY_2, NAME, TITLE, ConnectorContract, Kept, gather
+from ringnote.testing.repeating import Repeating
 
 DOCUMENT = "HUBSPOT_OPENAPI"
 """The path of HubSpot's OpenAPI document of its CRM objects, which is not ours to pass on."""
@@ -261,3 +262,15 @@ def _operation(document: dict[str, Any], method: str, path: str) -> dict[str, An
 def _mismatches(document: dict[str, Any], schema: dict[str, Any], value: object) -> list[str]:
     whole = {**schema, "components": document["components"]}
     return [error.message for error in jsonschema_rs.Draft202012Validator(whole).iter_errors(value)]
+
+
+def test_a_list_of_archived_contacts_that_repeats_is_given_up(pms):
+    since = "2100-01-01T00:00:00Z"
+    for client_id in pms.add_clients((f"Client {number}", ()) for number in range(101)):
+        pms.remove_client(client_id)
+    repeating = Repeating()
+
+    with pytest.raises(Temporary, match="the same page of archived contacts twice"):
+        list(pms.connector(repeating).iter_clients({"since": since}))
+
+    repeating.close()
