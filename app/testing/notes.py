@@ -9,6 +9,8 @@ from ..connectors.base import Connector, Kind, Note, NoteText
 from ..errors import RecordGone, RecordRejected
 from .pms import BODY, TITLE, FakePms, Kept, assert_quotes_nothing, needs
 
+LINE = "10:42 am, Zoë: Tom & I <both> are late 🧦\n"
+
 
 class NotesContract:
     """A note stands as it was meant, once."""
@@ -23,6 +25,19 @@ class NotesContract:
 
         assert pms.kept(Kind.NOTE, note.client_id) == [Kept(written.pms_id, TITLE, BODY)]
         assert not written.was_there
+
+    def test_a_note_as_long_as_may_be_arrives_whole(
+        self, pms: FakePms, connector: Connector, note: Note
+    ) -> None:
+        able = connector.capabilities
+        title = (TITLE * 20)[: able.max_title or 200].strip()
+        room, ending = able.max_body or 20_000, "\n\nRingnote R-1"
+        lines = LINE * (room // len(LINE) + 1)
+        body = lines[: room - len(ending)].rstrip() + ending
+
+        written = connector.create_note(replace(note, title=title, body=body), "key-1")
+
+        assert pms.kept(Kind.NOTE, note.client_id) == [Kept(written.pms_id, title, body)]
 
     @needs("idempotency_key")
     def test_the_same_key_twice_is_one_record(

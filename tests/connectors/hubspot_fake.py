@@ -37,6 +37,9 @@ SEARCHABLE = {
 PORTAL = 4711
 START = datetime(2026, 3, 1, tzinfo=UTC)
 
+LONGEST = 65_536
+"""Characters of a property, which is HTML where it is a text."""
+
 
 class HubSpotPms:
     """HubSpot, served on loopback. `seen` are all exchanges that were answered."""
@@ -113,6 +116,8 @@ class HubSpotPms:
         return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
     def _add(self, kind: str, properties: Json, to: str = "") -> Json:
+        if any(len(each) > LONGEST for each in properties.values()):
+            abort(400)
         with self._lock:
             now = self._now()
             record = {
@@ -127,6 +132,8 @@ class HubSpotPms:
             return record
 
     def _change(self, kind: str, record_id: str, properties: Json) -> Json:
+        if any(len(each) > LONGEST for each in properties.values()):
+            abort(400)
         record = self._get(kind, record_id)
         now = self._now()
         record["properties"] |= {**properties, "lastmodifieddate": now}
