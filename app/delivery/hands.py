@@ -154,12 +154,12 @@ def _is_slow(since: float) -> bool:
 
 def _not_begun(work: Work, at: datetime, why: str) -> Try:
     """A try of which nothing was sent, since here no connector can be made; another worker, or a
-    mended setting, goes on with it."""
+    mended setting, goes on with it. However long that takes, it is no fault of the entry's."""
     verdict = judge(
         Temporary(why),
         creating=False,
         attempts=work.attempts,
-        age_seconds=(at - work.queued_at).total_seconds(),
+        age_seconds=0.0,
         jitter=random.random(),
     )
     return Try("none", at, 0, verdict, work.pms_id, is_outage=True)

@@ -4,6 +4,7 @@ import socket
 import threading
 import time
 from contextlib import contextmanager
+from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -139,6 +140,8 @@ def test_where_no_connector_can_be_made_nothing_is_in_doubt_and_the_entry_says_w
 ):
     clinic = make_clinic(db)
     entry_id = make_entry(db, clinic, make_connection(db, clinic, connector))
+    with db.transaction() as session:
+        session.get_one(OutboxRow, entry_id).queued_at -= timedelta(days=4)
 
     Worker(runtime).run_until_idle()
 
