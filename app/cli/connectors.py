@@ -1,6 +1,7 @@
 """`ringnote connector`: which there are, and files that describe a PMS, tried out against it."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import click
@@ -128,6 +129,7 @@ def check(
         kind = RestConnector.described_by({FILE.name: text})
         told |= {"title": described.title, "able": _able(kind.capabilities)}
         told["asks_for"] = [_asked(each) for each in kind.settings if each is not FILE]
+        told["rates"] = [asdict(each) for each in kind.capabilities.rates]
         told["steps"] = []
     if not as_json:
         _show(told)
@@ -195,6 +197,10 @@ def _show(told: Mapping[str, Any]) -> None:
         click.echo(f"  {does if told['able'][name] else instead}")
     if not told["able"]["never_twice"]:
         click.echo("  asks a person where no answer came, since it cannot look up what it wrote")
+    for rate in told["rates"]:
+        which = f" of {rate['kind']}" if rate["kind"] else ""
+        often = f"{rate['requests']} requests{which} in {rate['seconds']:g} s"
+        click.echo(printable(f"  sends at most {often}"))
     if told["asks_for"]:
         click.echo("It asks for:")
         rows = [

@@ -60,12 +60,17 @@ def test_each_fault_of_a_description_is_named_with_its_line(file):
 
 
 def test_what_a_description_comes_to_is_told(file):
+    rates = "rates = [{ requests = 9, seconds = 2 }]"
+    file.write_text(file.read_text().replace("[limits]\n", f"[limits]\n{rates}\n"))
+
     told = json.loads(run(None, "connector", "check", str(file), "--json").stdout)
     shown = run(None, "connector", "check", str(file)).stdout
 
     assert (told["ok"], told["title"], told["able"]["never_twice"]) == (True, "Sandbox PMS", True)
     assert [each["name"] for each in told["asks_for"] if each["secret"]] == ["token"]
+    assert told["rates"] == [{"requests": 9, "seconds": 2.0, "kind": ""}]
     assert "finds an unknown number at once" in shown
+    assert "sends at most 9 requests in 2 s" in shown
 
 
 @pytest.mark.parametrize("name", sorted(examples()))
