@@ -57,7 +57,7 @@ class ClientsContract:
         assert read_number(walked[ids[7]].phones[0].number, "US").e164 == "+12125550007"
 
     def test_pages_that_repeat_are_not_read_for_ever(self, pms: FakePms) -> None:
-        pms.add_clients((f"Client {n}", (NUMBER,)) for n in range(450))
+        pms.add_clients((f"Client {n}", (NUMBER,)) for n in range(210))
         http = Repeating()
         connector = pms.connector(http)
 
