@@ -9,7 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime
 
-from ..errors import ConfigError, Temporary
+from sqlalchemy.exc import SQLAlchemyError
+
+from ..errors import ConfigError, OutcomeUnknown, Temporary
 from ..logs import get_logger
 from .accounts import Accounts
 from .deliver import Tools, deliver
@@ -121,9 +123,14 @@ class Hands:
         has_ended = False
         try:
             has_ended = self._deliver(work)
-        except Exception:
+        except SQLAlchemyError:
             # Its lease runs out by itself; the next try looks before it writes.
             log.exception("delivery.failed", entry_id=work.entry_id)
+        except Exception as error:
+            # A connector's fault as a rule: another's code may raise anything.
+            log.exception("delivery.failed", entry_id=work.entry_id)
+            self._finisher.put((work, _broken(work, self._tools.clock(), error)))
+            has_ended = True
         finally:
             if not has_ended:
                 self._leases.drop(work)
@@ -150,6 +157,20 @@ class Hands:
 
 def _is_slow(since: float) -> bool:
     return time.monotonic() - since > SLOW_SECONDS
+
+
+def _broken(work: Work, at: datetime, error: Exception) -> Try:
+    """A try that came to grief by a fault in the code, with whatever was sent till then."""
+    why = f"a fault of the connector's or of Ringnote's, see the log: {type(error).__name__}"
+    verdict = judge(
+        OutcomeUnknown(why),
+        creating=work.pms_id is None and work.is_wanted,
+        attempts=work.attempts,
+        unanswered=work.unanswered,
+        age_seconds=(at - work.queued_at).total_seconds(),
+        jitter=random.random(),
+    )
+    return Try("none", at, 0, verdict, work.pms_id, is_outage=True)
 
 
 def _not_begun(work: Work, at: datetime, why: str) -> Try:

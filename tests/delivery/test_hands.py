@@ -10,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from factories import make_clinic, make_connection, make_entry
+from ringnote.connectors.sandbox import SandboxConnector
 from ringnote.delivery import hands
 from ringnote.delivery.accounts import Accounts
 from ringnote.delivery.claim import claim
@@ -149,6 +150,25 @@ def test_where_no_connector_can_be_made_nothing_is_in_doubt_and_the_entry_says_w
         entry, row = session.get_one(Entry, entry_id), session.get_one(OutboxRow, entry_id)
     assert (entry.state, row.lease_token, row.is_in_doubt) == (EntryState.RETRYING, None, False)
     assert said in entry.reason
+
+
+def test_a_fault_of_a_connector_is_told_at_the_entry_and_leaves_its_outcome_in_doubt(
+    runtime, pms, monkeypatch
+):
+    def fail(*_):
+        raise KeyError("due_at")
+
+    monkeypatch.setattr(SandboxConnector, "create_note", fail)
+    url, client = pms
+    connection = connected(runtime, url)
+    entry_id = make_entry(runtime.db, connection.clinic_id, connection, client=client)
+
+    Worker(runtime).run_until_idle()
+
+    with runtime.db.reading() as session:
+        entry, row = session.get_one(Entry, entry_id), session.get_one(OutboxRow, entry_id)
+    assert (entry.state, row.lease_token, row.is_in_doubt) == (EntryState.RETRYING, None, True)
+    assert entry.reason == "a fault of the connector's or of Ringnote's, see the log: KeyError"
 
 
 def test_no_more_is_claimed_of_a_host_than_there_is_room_for(runtime):
