@@ -31,6 +31,8 @@ MAX_FIELD = 1000
 """Characters of a field in which numbers are looked for."""
 FEWEST_DIGITS = 7
 """Of a number with its country code; with fewer it is an extension or a short code."""
+MOST_DIGITS = 15
+"""Of an E.164 number. Services of some countries have more, and can be dialled there alone."""
 INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 """Marks of writing direction and the like, which come along when a number is copied."""
 SIP = re.compile(r"\bsips?:([^@;>\s]+)|^([+*#0-9]+|anonymous)@", re.IGNORECASE)
@@ -176,7 +178,7 @@ def _is_possible(parsed: PhoneNumber) -> bool:
     e164 = _format(parsed)
     return (
         reason == phonenumbers.ValidationResult.IS_POSSIBLE
-        and len(e164) > FEWEST_DIGITS
+        and FEWEST_DIGITS <= len(e164[1:]) <= MOST_DIGITS
         and _format(phonenumbers.parse(e164)) == e164
     )
 

@@ -282,6 +282,7 @@ def test_the_raw_text_of_each_number_is_kept():
 @settings(max_examples=400, deadline=None)
 @example("0000:", "DE")
 @example("000 wife", "AU")
+@example("6210000000000000", "US")
 @example("sip:0000000001 0", "US")
 @example("+1 737-874-2833 x5", "US")
 @example("5550142", "US")
@@ -310,11 +311,11 @@ def test_a_field_gives_numbers_alone_and_each_reads_as_itself(raws, between):
 
 @pytest.mark.parametrize("field", ["(", "1", "12 ", "+1-", "212-555-0142 ", "x1", "((((1", ";"])
 def test_the_worst_field_takes_no_time(field):
-    began = time.perf_counter()
+    began = time.process_time()
 
     read_numbers(field * 100_000, "US")
 
-    assert time.perf_counter() - began < 0.5
+    assert time.process_time() - began < 0.5
 
 
 @pytest.mark.parametrize(
