@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from cryptography.fernet import Fernet
 from databases import NAMES, Databases, execute
+from hypothesis import HealthCheck, settings
 
 from confidential import Watch, watching_logs
 from postgres import NoPostgresError, postgres
@@ -16,9 +17,17 @@ from ringnote import schema
 from ringnote.db import Database
 from ringnote.runtime import Runtime
 from ringnote.settings import load_settings
+from ringnote.telephony import ingest
 
 # Taken out: `ringnote check` rightly wonders at a setting that it does not know.
 NO_SKIPS = os.environ.pop("RINGNOTE_NO_SKIPS", "")
+
+# The same examples in every run, however slow the machine is: what `make fuzz` and
+# `make properties` look for at length, no run of the tests should come upon by chance.
+settings.register_profile(
+    "ringnote", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("ringnote")
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -126,9 +135,10 @@ def db(database_url) -> Iterator[Database]:
 
 
 @pytest.fixture
-def runtime(db, tmp_path) -> Iterator[Runtime]:
-    """A Runtime on `db`, whose PMS may be on this machine."""
-    settings = load_settings(
+def runtime(db, tmp_path, monkeypatch) -> Iterator[Runtime]:
+    """A Runtime on `db`, whose PMS may be on this machine; it waits for a disk that is busy."""
+    monkeypatch.setattr(ingest, "PATIENCE_SECONDS", 30.0)
+    known = load_settings(
         {
             "database_url": db.url.render_as_string(hide_password=False),
             "data_dir": tmp_path / "data",
@@ -137,7 +147,7 @@ def runtime(db, tmp_path) -> Iterator[Runtime]:
         },
         environ={},
     )
-    made = Runtime(settings, db)
+    made = Runtime(known, db)
     yield made
     made.close()
 
