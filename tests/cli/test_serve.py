@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -99,7 +100,8 @@ def test_it_takes_a_webhook_and_ends_gracefully_on_sigterm(environ, db):
     assert "worker.started" in begun
     assert "worker.stopped" in logged
     assert path.rpartition("/")[2] not in logged
-    assert "555" not in logged
+    # Of the number more than three digits, which times and ports have by chance.
+    assert not re.search(r"555\D?0142", logged)
 
 
 def test_it_says_who_gets_in_until_there_is_a_user(environ):

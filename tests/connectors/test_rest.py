@@ -242,7 +242,7 @@ def test_it_signs_in_and_no_secret_is_kept_with_an_exchange(connect, httpserver,
         connect(f"auth = {auth}").check()
 
     assert len(exchanges) == 1
-    assert "4711" not in json.dumps(exchanges)
+    assert "of-4711" not in json.dumps(exchanges)
     assert next(iter(sent.values())) not in json.dumps(exchanges)
 
 
