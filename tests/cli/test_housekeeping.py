@@ -28,12 +28,13 @@ def house(run) -> list[tuple[str, str]]:
 
 
 def test_check_tells_the_size_the_age_and_that_nobody_has_cleaned_yet(runtime, run):
-    phone = Phone(runtime, make_clinic(runtime.db), at=utc_now() - timedelta(days=3))
+    began = (utc_now() - timedelta(days=3)).replace(hour=12)
+    phone = Phone(runtime, make_clinic(runtime.db), at=began)
     phone.answered("u-1")
 
     [(_, size), *rest] = house(run)
 
-    assert f"webhooks since {utc_now() - timedelta(days=3):%F}" in size
+    assert f"webhooks since {began:%F}" in size
     assert " MB" in size
     assert ("hint", "housekeeping has not run yet; a running worker does it every hour") in rest
 

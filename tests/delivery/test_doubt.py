@@ -1,6 +1,7 @@
 """What was perhaps written, at a PMS that cannot tell: a person is asked, and answers."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 import sqlalchemy as sa
@@ -38,8 +39,8 @@ def write(db, pms):
     with db.transaction() as session:
         session.execute(
             sa.update(OutboxRow)
-            .where(OutboxRow.due_at < utc_now().replace(year=9000))
-            .values(due_at=utc_now().replace(year=2020))
+            .where(OutboxRow.due_at < datetime(9000, 1, 1, tzinfo=UTC))
+            .values(due_at=datetime(2020, 1, 1, tzinfo=UTC))
         )
     for each in outbox.claim(db, 10):
         finish_all(db, [(each, deliver(each, pms, tools(db)))])

@@ -1,5 +1,7 @@
 """What is written to a PMS that can do less: a real one, through a connector that declares less."""
 
+from datetime import UTC, datetime
+
 import pytest
 import sqlalchemy as sa
 from lesser import lesser_pms
@@ -52,7 +54,7 @@ def task(db, connection, pms):
 def write(db, connector):
     """Write what is due, whatever its back-off."""
     with db.transaction() as session:
-        soon = OutboxRow.due_at < utc_now().replace(year=9000)
+        soon = OutboxRow.due_at < datetime(9000, 1, 1, tzinfo=UTC)
         session.execute(sa.update(OutboxRow).where(soon).values(due_at=utc_now()))
         session.execute(sa.update(Pace).values(blocked_until=None))
     for each in outbox.claim(db, 10):
