@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import random
 import shutil
 import signal
 import socket
@@ -156,5 +157,9 @@ def _wait(server: subprocess.Popen, url: str, log: Path) -> None:
 
 
 def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
+    # None that the system gives to whoever asks for any: while a server is stopped, its port would
+    # go to a connection, perhaps to the very one that is tried to it.
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
