@@ -16,6 +16,7 @@ NAMES = (f"ringnote_test_{os.getpid()}_{number}" for number in itertools.count()
 MOST_ROWS = 1000
 """What more deleted rows leave behind would slow down those who come after."""
 MOST_USES = 50
+END_MS = 5000
 
 # Whatever a test may change besides rows: tables, columns, constraints, indexes, settings.
 SHAPE = """
@@ -86,10 +87,14 @@ class Databases:
         """Whether it is as the template is again."""
         try:
             with self._connect(name) as connection:
-                connection.execute(
-                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                # Who is only told to end may commit something yet, after all was emptied.
+                others = connection.execute(
+                    "SELECT pg_terminate_backend(pid, %s) FROM pg_stat_activity"
+                    " WHERE datname = current_database() AND pid <> pg_backend_pid()",
+                    [END_MS],
                 )
+                if not all(has_ended for (has_ended,) in others):
+                    return False
                 if connection.execute(SHAPE).fetchone() != self._shape:
                     return False
                 connection.execute("SET lock_timeout = '2s'")
