@@ -1,7 +1,6 @@
 """The pretend PMS's JSON API under /api/v1: clients, notes and tasks behind a bearer token."""
 
 import hmac
-import time
 from math import ceil
 from typing import Any
 
@@ -47,7 +46,7 @@ def make_api(store: Store, token: str, faults: Faults, limit: Limit | None = Non
             return _go_wrong(Fault(FaultKind.RATE_LIMIT, seconds=ceil(wait)))
         for fault in faults.take(request.method):
             if fault.kind is FaultKind.SLOW:
-                time.sleep(fault.seconds)
+                faults.dawdle(fault.seconds)
             elif fault.kind.is_after:
                 g.after = fault
             else:

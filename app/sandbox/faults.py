@@ -56,16 +56,26 @@ class Faults:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._active: dict[FaultKind, Fault] = {}
+        self._quick_again = threading.Event()
 
     def switch_on(self, fault: Fault) -> None:
         with self._lock:
             self._active[fault.kind] = fault
 
     def switch_off(self, kind: FaultKind | None = None) -> None:
-        """Switch one kind off, or all of them."""
+        """Switch one kind off, or all of them. What dawdles by `slow` goes on."""
         with self._lock:
             for each in [kind] if kind else list(FaultKind):
                 self._active.pop(each, None)
+            if kind in (None, FaultKind.SLOW):
+                self._quick_again.set()
+                self._quick_again = threading.Event()
+
+    def dawdle(self, seconds: float) -> None:
+        """What a request does that meets `slow`: wait, until it is switched off at the latest."""
+        with self._lock:
+            quick_again = self._quick_again
+        quick_again.wait(seconds)
 
     def active(self) -> list[Fault]:
         with self._lock:

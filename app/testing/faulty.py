@@ -1,6 +1,5 @@
 """Has a fake PMS, a Flask application behind the sandbox's server, go wrong when it is told to."""
 
-import time
 from collections.abc import Callable
 
 from flask import Flask, Response, g, request
@@ -27,7 +26,7 @@ def make_faulty(
             return None
         for fault in faults.take(request.method):
             if fault.kind is FaultKind.SLOW:
-                time.sleep(fault.seconds)
+                faults.dawdle(fault.seconds)
             elif fault.kind.is_after:
                 g.after = fault
             else:
