@@ -33,7 +33,7 @@ class ConnectorContract(ClientsContract, NotesContract, TasksContract, TroublesC
 
     @pytest.fixture
     def http(self) -> Iterator[Http]:
-        http = Http(allow_private=True, read_seconds=5.0)
+        http = Http(allow_private=True)
         yield http
         http.close()
 

@@ -126,7 +126,7 @@ def assert_quotes_nothing(error: ConnectorError, secret: str) -> None:
         assert private not in printed
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 5.0) -> None:
+def wait_for(condition: Callable[[], object], seconds: float = 30.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition() and time.monotonic() < deadline:
         time.sleep(0.02)

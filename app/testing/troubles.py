@@ -56,13 +56,14 @@ class TroublesContract:
         assert connector.find_by_reference(Kind.NOTE, note.client_id, "R-1") is None
 
     @needs("find_by_reference")
-    def test_an_answer_that_comes_too_late_is_found_out(self, pms: FakePms, note: Note) -> None:
-        hasty = Http(allow_private=True, read_seconds=0.6)
-        connector = pms.connector(hasty)
-        pms.fail(Fault(FaultKind.SLOW, 1, seconds=1.2, only_writes=True))
+    def test_an_answer_that_comes_too_late_is_found_out(
+        self, pms: FakePms, connector: Connector, note: Note
+    ) -> None:
+        hasty = Http(allow_private=True, read_seconds=1.0)
+        pms.fail(Fault(FaultKind.SLOW, 1, seconds=1.6, only_writes=True))
 
         with pytest.raises(OutcomeUnknown):
-            connector.create_note(note, "key-1")
+            pms.connector(hasty).create_note(note, "key-1")
 
         wait_for(lambda: pms.kept(Kind.NOTE, note.client_id))
         [kept] = pms.kept(Kind.NOTE, note.client_id)
