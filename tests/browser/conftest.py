@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 OFFLINE = (
@@ -16,6 +16,10 @@ OFFLINE = (
     "--disable-sync",
     "--no-first-run",
 )
+
+
+expect.set_options(timeout=30_000)
+"""Milliseconds: what is to appear does so much sooner, unless the machine has no time to spare."""
 
 
 @pytest.fixture(scope="session")

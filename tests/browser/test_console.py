@@ -18,7 +18,6 @@ from serving import served
 from stories import CALLER, LINE, Phone, settle
 
 TOKEN = "a-token-of-the-pretend-pms"
-SHOWN_WITHIN_MS = 8000
 
 
 @pytest.fixture
@@ -81,17 +80,17 @@ def test_a_note_is_seen_to_appear_without_reloading(
     answer = requests.post(
         f"{console}/webhooks/{phone.token}",
         data=phone.body("HangupCall", "u-1", extNumber="101", extName="Amy", callerIdNum=CALLER),
-        timeout=5,
+        timeout=30,
     )
 
     assert answer.json() == {"status": "accepted"}
     row = page.locator("[data-key]")
-    expect(row).to_contain_text("Incoming call answered by Amy (101)", timeout=SHOWN_WITHIN_MS)
+    expect(row).to_contain_text("Incoming call answered by Amy (101)")
     expect(row).to_contain_text("Jane Doe")
-    expect(row.locator(".badge")).to_have_text("Written", timeout=SHOWN_WITHIN_MS)
-    expect(record.get_by_role("heading", name="Incoming call answered by Amy (101)")).to_be_visible(
-        timeout=SHOWN_WITHIN_MS
-    )
+    expect(row.locator(".badge")).to_have_text("Written")
+    expect(
+        record.get_by_role("heading", name="Incoming call answered by Amy (101)")
+    ).to_be_visible()
     record.close()
 
 
@@ -117,9 +116,7 @@ def test_a_lost_connection_is_said(console, page):
 
     page.route("**/recent*", lambda route: route.fulfill(status=204))
 
-    expect(page.locator("[data-state]")).to_have_text(
-        "Connection lost, trying again", timeout=SHOWN_WITHIN_MS
-    )
+    expect(page.locator("[data-state]")).to_have_text("Connection lost, trying again")
 
 
 @pytest.mark.parametrize("width", [360, 390, 768, 1280])
