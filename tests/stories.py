@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
@@ -35,11 +36,17 @@ class Phone:
 
     runtime: Runtime
     clinic: Clinic
-    at: datetime = field(default_factory=lambda: utc_now() - timedelta(hours=1))
+    at: datetime | None = None
     token: str = ""
     numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
 
     def __post_init__(self) -> None:
+        if self.at is None:
+            self.at = utc_now() - timedelta(hours=1)
+            local = self.at.astimezone(ZoneInfo(self.clinic.timezone))
+            if (local.hour, local.minute) == (23, 59):
+                # Else some of what is told of one day would be of the next.
+                self.at -= timedelta(minutes=1)
         with self.runtime.db.transaction() as session:
             self.token = issue_webhook_token(session, self.clinic.id, utc_now())
 
