@@ -22,8 +22,8 @@ def test_a_process_at_a_standstill_lets_go_of_what_it_locked(postgres_copy, monk
     rename = sa.update(Clinic).where(Clinic.id == clinic.id)
 
     with pytest.raises(DBAPIError), stopped.transaction() as session:
-        session.execute(rename.values(name="never to be"))
         began = time.monotonic()
+        session.execute(rename.values(name="never to be"))
         with other.transaction() as second:
             second.execute(rename.values(name="Oak Street Vets"))
         waited = time.monotonic() - began
@@ -54,4 +54,5 @@ def test_those_who_wait_for_a_locked_file_do_not_wait_for_one_another(tmp_path, 
         other.rollback()
     db.dispose()
 
-    assert waited < 4
+    # One after the other they would take eight.
+    assert waited < 6

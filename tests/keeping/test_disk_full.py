@@ -95,7 +95,7 @@ def count(db):
         return session.scalar(sa.select(sa.func.count()).select_from(Event))
 
 
-def wait_until(condition, seconds=20.0):
+def wait_until(condition, seconds=60.0):
     deadline = time.monotonic() + seconds
     while not condition() and time.monotonic() < deadline:
         time.sleep(0.05)

@@ -23,18 +23,18 @@ def make_app() -> Flask:
 
 def test_it_serves_until_it_is_stopped() -> None:
     with Server(make_app()) as server:
-        assert requests.get(server.url, timeout=5).text == "here"
+        assert requests.get(server.url, timeout=30).text == "here"
 
     with pytest.raises(requests.ConnectionError):
-        requests.get(server.url, timeout=5)
+        requests.get(server.url, timeout=30)
 
 
 def test_its_port_is_free_again_at_once() -> None:
     with Server(make_app()) as first:
-        requests.get(first.url, timeout=5)
+        requests.get(first.url, timeout=30)
 
     with Server(make_app(), port=first.port) as second:
-        assert requests.get(second.url, timeout=5).text == "here"
+        assert requests.get(second.url, timeout=30).text == "here"
 
 
 def test_a_taken_port_is_named_with_its_option() -> None:
@@ -48,9 +48,9 @@ def test_a_taken_port_is_named_with_its_option() -> None:
 def test_a_dropped_connection_gets_no_answer_and_others_go_on() -> None:
     with Server(make_app()) as server:
         with pytest.raises(requests.ConnectionError):
-            requests.get(f"{server.url}/drop", timeout=5)
+            requests.get(f"{server.url}/drop", timeout=30)
 
-        assert requests.get(server.url, timeout=5).text == "here"
+        assert requests.get(server.url, timeout=30).text == "here"
 
 
 def test_one_that_never_started_lets_its_port_go() -> None:
@@ -68,4 +68,4 @@ def test_stopping_it_again_changes_nothing() -> None:
     server.stop()
 
     with pytest.raises(requests.ConnectionError):
-        requests.get(server.url, timeout=5)
+        requests.get(server.url, timeout=30)
