@@ -11,7 +11,7 @@ import pytest
 from postgres import NoPostgresError, find_binaries
 
 ROOT = Path(__file__).parents[1]
-SEEDS = (5, 9)
+SEEDS = (5, 9, 13, 21)
 CLEAN = {"LOST": 0, "DUPLICATED": 0, "STALE": 0, "STUCK": 0}
 
 
@@ -57,7 +57,7 @@ def test_a_broken_fence_is_noticed(tmp_path):
     # On a slow machine all may be at rest before the one that was stopped is overtaken.
     for seed in SEEDS:
         ran, told = run(tmp_path / f"{seed}.json", *words, "--seed", seed)
-        if ran.returncode:
+        if told["wrong"]["STALE"]:
             break
 
     assert ran.returncode == 1
