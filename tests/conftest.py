@@ -45,6 +45,12 @@ def watch() -> Iterator[Watch]:
     assert watch.leaks() == []
 
 
+@pytest.fixture(autouse=True)
+def patience(monkeypatch) -> None:
+    """Has webhooks wait for a disk that is busy, instead of being put by or refused."""
+    monkeypatch.setattr(ingest, "PATIENCE_SECONDS", 30.0)
+
+
 @pytest.fixture(scope="session")
 def sqlite_template(tmp_path_factory) -> Path:
     """A migrated SQLite file, to be copied."""
@@ -135,9 +141,8 @@ def db(database_url) -> Iterator[Database]:
 
 
 @pytest.fixture
-def runtime(db, tmp_path, monkeypatch) -> Iterator[Runtime]:
-    """A Runtime on `db`, whose PMS may be on this machine; it waits for a disk that is busy."""
-    monkeypatch.setattr(ingest, "PATIENCE_SECONDS", 30.0)
+def runtime(db, tmp_path) -> Iterator[Runtime]:
+    """A Runtime on `db`, whose PMS may be on this machine."""
     known = load_settings(
         {
             "database_url": db.url.render_as_string(hide_password=False),

@@ -37,6 +37,11 @@ IN_TIME = PATIENCE_SECONDS + 3.0
 waits for ten and more."""
 
 
+@pytest.fixture(autouse=True)
+def patience():
+    """The real one, instead of the one that other tests have."""
+
+
 @pytest.fixture(scope="module")
 def server():
     try:
