@@ -1,11 +1,6 @@
 """The worker as a whole: real processes, a real PMS on a real socket, killed in mid-work."""
 
-import os
-import signal
-import subprocess
-import sys
 import threading
-import time
 from datetime import timedelta
 
 import pytest
@@ -22,6 +17,7 @@ from ringnote.sandbox.pms import create_pms
 from ringnote.sandbox.server import Server
 from ringnote.sandbox.store import Store
 from ringnote.worker import Worker
+from running import environment, run, running, wait_for
 from stories import CALLER, Phone, callbacks, entries
 
 TOKEN = "a-token-of-the-pretend-pms"
@@ -85,18 +81,6 @@ def states(runtime):
     return [each.state for each in entries(runtime)]
 
 
-def process(runtime, *arguments):
-    environment = {
-        "PATH": os.environ["PATH"],
-        "RINGNOTE_DATABASE_URL": runtime.settings.url,
-        "RINGNOTE_DATA_DIR": str(runtime.settings.data_dir),
-        "RINGNOTE_ENCRYPTION_KEYS": runtime.settings.encryption_keys,
-        "RINGNOTE_ALLOW_PRIVATE_PMS": "1",
-    }
-    command = [sys.executable, "-c", "from ringnote.cli import main; main()", *arguments]
-    return subprocess.Popen(command, env=environment)
-
-
 def test_all_that_is_due_is_settled_and_written(runtime, phone, store):
     phone.missed("u-1")
     phone.answered("u-2")
@@ -154,29 +138,22 @@ def test_a_worker_killed_in_mid_work_loses_nothing_and_writes_nothing_twice(
         phone.answered(f"u-{number}")
     # So slowly that a good many are left by the time of the kill, however late that comes.
     faults.switch_on(Fault(FaultKind.SLOW, seconds=0.25))
+    environ = environment(runtime)
     for kill in range(kills):
-        worker = process(runtime, "worker", "--threads", "4")
-        wait_for(lambda so_far=kill: len(notes(store)) > so_far * 4)
-        worker.send_signal(signal.SIGKILL)
-        worker.wait()
+        with running(environ, "worker", "--threads", "4") as worker:
+            wait_for(lambda so_far=kill: len(notes(store)) > so_far * 4 and leased(runtime))
+            worker.kill()
         assert leased(runtime) > 0
         # As if the leases of the one that was killed had run out.
         have_all_due(runtime)
     faults.switch_off()
 
-    last = process(runtime, "worker", "--until-idle")
+    last = run(environ, "worker", "--until-idle")
 
-    assert last.wait(timeout=90) == 0
+    assert last.returncode == 0, last.stderr
     assert states(runtime) == [EntryState.SYNCED] * 30
     assert len(notes(store)) == 30
     assert len({note["reference"] for note in notes(store)}) == 30
-
-
-def wait_for(is_true, seconds=30.0):
-    deadline = time.monotonic() + seconds
-    while not is_true():
-        assert time.monotonic() < deadline, "it did not come to pass"
-        time.sleep(0.02)
 
 
 def leased(runtime):
