@@ -244,11 +244,13 @@ def test_no_answer_in_time_leaves_a_create_in_doubt() -> None:
 
 
 def test_a_refused_connection_is_certainly_not_sent(http: Http) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
+    # Taken, so that nobody else is there, and not listened on.
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
 
-    with pytest.raises(Temporary, match="cannot be reached"):
-        http.request("POST", f"http://127.0.0.1:{port}/", json={})
+        with pytest.raises(Temporary, match="cannot be reached"):
+            http.request("POST", f"http://127.0.0.1:{port}/", json={})
 
 
 def test_a_name_that_does_not_exist_is_certainly_not_sent(http: Http) -> None:
