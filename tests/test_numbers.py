@@ -311,11 +311,11 @@ def test_a_field_gives_numbers_alone_and_each_reads_as_itself(raws, between):
 
 @pytest.mark.parametrize("field", ["(", "1", "12 ", "+1-", "212-555-0142 ", "x1", "((((1", ";"])
 def test_the_worst_field_takes_no_time(field):
-    began = time.process_time()
+    began = time.thread_time()
 
     read_numbers(field * 100_000, "US")
 
-    assert time.process_time() - began < 0.5
+    assert time.thread_time() - began < 0.5
 
 
 @pytest.mark.parametrize(

@@ -310,8 +310,8 @@ def test_the_worst_64_kib_are_read_within_some_milliseconds(name):
     took = []
 
     for _ in range(3):
-        began = time.perf_counter()
+        began = time.thread_time()
         read_event(body)
-        took.append(time.perf_counter() - began)
+        took.append(time.thread_time() - began)
 
     assert min(took) < 0.1
