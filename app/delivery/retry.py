@@ -101,5 +101,6 @@ def breaker_seconds(failures: int, jitter: float) -> float | None:
     """How long to leave a connection alone after `failures` in a row; None to go on."""
     if failures < BREAKER_FAILURES:
         return None
-    longest = min(BREAKER_SECONDS * 2.0 ** (failures - BREAKER_FAILURES), LONGEST_BREAK_SECONDS)
+    doubled = min(failures - BREAKER_FAILURES, 20)
+    longest = min(BREAKER_SECONDS * 2.0**doubled, LONGEST_BREAK_SECONDS)
     return longest * (0.5 + jitter / 2)

@@ -127,7 +127,7 @@ def _postpone(db: Database, subject: Subject) -> None:
     with db.transaction() as session:
         mark = session.scalars(sa.select(DueMark).where(*_where(subject)).with_for_update()).first()
         if mark:
-            pause = min(2.0**mark.failures, LONGEST_PAUSE_SECONDS)
+            pause = min(2.0 ** min(mark.failures, 20), LONGEST_PAUSE_SECONDS)
             mark.failures += 1
             session.flush()
             session.execute(

@@ -420,13 +420,32 @@ def test_a_subject_that_cannot_be_settled_stops_no_other(
     monkeypatch.setattr(module, "settle_call", broken_for_one)
     phone.answered("u-bad")
     phone.answered("u-good")
+    began = utc_now()
 
-    settle(runtime)
+    settle_due(runtime)
 
     [mark] = marks(runtime)
     assert [each.call_uuid for each in calls(runtime)] == ["u-good"]
     assert (mark.subject_key, mark.failures) == ("u-bad", 1)
-    assert mark.due_at > utc_now() - timedelta(seconds=1)
+    assert mark.due_at >= began + timedelta(seconds=1)
+
+
+def test_a_subject_that_could_not_be_settled_for_weeks_is_still_tried_now_and_then(
+    runtime, phone, db, client, monkeypatch
+):
+    from ringnote.ledger import settle as module
+
+    monkeypatch.setattr(module, "settle_call", lambda *_: 1 / 0)
+    phone.answered("u-bad")
+    with db.transaction() as session:
+        session.execute(sa.update(DueMark).values(failures=5000))
+    began = utc_now()
+
+    settle_due(runtime)
+
+    [mark] = marks(runtime)
+    assert mark.failures == 5001
+    assert mark.due_at >= began + timedelta(seconds=module.LONGEST_PAUSE_SECONDS)
 
 
 def test_entries_of_a_connected_clinic_go_to_the_outbox(runtime, phone, clinic, db, client):
