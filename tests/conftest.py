@@ -46,9 +46,11 @@ def watch() -> Iterator[Watch]:
 
 
 @pytest.fixture(autouse=True)
-def patience(monkeypatch) -> None:
+def patience() -> Iterator[None]:
     """Has webhooks wait for a disk that is busy, instead of being put by or refused."""
-    monkeypatch.setattr(ingest, "PATIENCE_SECONDS", 30.0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ingest, "PATIENCE_SECONDS", 30.0)
+        yield
 
 
 @pytest.fixture(scope="session")
