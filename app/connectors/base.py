@@ -183,7 +183,10 @@ class CheckResult:
 
 
 class Connector(ABC):
-    """One PMS's dialect. An instance belongs to one connection and is used by many threads."""
+    """One PMS's dialect. An instance belongs to one connection and is used by many threads.
+
+    What a PMS cannot do is left out of its connector, and not declared in its `capabilities`.
+    """
 
     name: ClassVar[str]
     title: ClassVar[str]
@@ -220,9 +223,9 @@ class Connector(ABC):
     def check(self) -> CheckResult:
         """Sign in and read, writing nothing."""
 
-    @abstractmethod
     def find_clients(self, number: str) -> list[PmsClient]:
         """Clients that have this number (E.164), whatever spelling the PMS keeps it in."""
+        raise self._undeclared("search_by_phone")
 
     @abstractmethod
     def iter_clients(self, cursor: Mapping[str, str] | None) -> Iterator[ClientPage]:
@@ -236,42 +239,46 @@ class Connector(ABC):
     def create_note(self, note: Note, key: str) -> Written:
         """Write a note once for `key`, where the PMS can."""
 
-    @abstractmethod
     def update_note(self, pms_id: str, note: Note) -> None:
         """Replace a note's title and body. RecordGone if it was deleted there."""
+        raise self._undeclared("update_note")
 
     def get_note(self, pms_id: str) -> NoteText:
         """What a note says there, where `read_notes` is declared. RecordGone if it was deleted."""
-        raise NotImplementedError(f"{self.name} declares no read_notes")
+        raise self._undeclared("read_notes")
 
-    @abstractmethod
     def delete_note(self, pms_id: str) -> None:
         """Remove a note; one that is gone already is no error."""
+        raise self._undeclared("delete_note")
 
-    @abstractmethod
     def create_task(self, task: Task, key: str) -> Written:
         """Write a task once for `key`, where the PMS can; as done, if it is."""
+        raise self._undeclared("tasks")
 
-    @abstractmethod
     def get_task(self, pms_id: str) -> TaskStatus:
         """How it stands. RecordGone if it was deleted there."""
+        raise self._undeclared("read_tasks")
 
-    @abstractmethod
     def update_task(self, pms_id: str, task: Task) -> None:
         """Replace a task's title, body, due time, assignee and priority; its status is left."""
+        raise self._undeclared("tasks")
 
-    @abstractmethod
     def complete_task(self, pms_id: str) -> None:
         """Mark a task done; one that is done already is no error."""
+        raise self._undeclared("tasks")
 
     def reopen_task(self, pms_id: str) -> None:
         """Mark a done task open again; called only where `capabilities.reopen_task`."""
-        raise NotImplementedError
+        raise self._undeclared("reopen_task")
 
-    @abstractmethod
     def delete_task(self, pms_id: str) -> None:
         """Remove a task; one that is gone already is no error."""
+        raise self._undeclared("delete_task")
 
-    @abstractmethod
     def find_by_reference(self, kind: Kind, client_id: str, reference: str) -> str | None:
         """The PMS's id of what was written under `reference`, or None if it certainly was not."""
+        raise self._undeclared("find_by_reference")
+
+    def _undeclared(self, capability: str) -> NotImplementedError:
+        """The fault of whoever asks for what the capabilities say that this PMS cannot do."""
+        return NotImplementedError(f"{self.name} declares no {capability}")

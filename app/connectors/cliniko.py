@@ -14,7 +14,7 @@ know: it is told as received from Ringnote. Times are whole seconds.
 import base64
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar, NoReturn
+from typing import Any, ClassVar
 
 from ..errors import (
     ConfigError,
@@ -33,11 +33,8 @@ from .base import (
     Kind,
     Note,
     NoteText,
-    PmsClient,
     Rate,
     Setting,
-    Task,
-    TaskStatus,
     Written,
     tells,
 )
@@ -124,9 +121,6 @@ class ClinikoConnector(Connector):
             str(account.get("name") or self.title), tuple(lacking), str(account.get("id") or "")
         )
 
-    def find_clients(self, number: str) -> list[PmsClient]:
-        self._cannot("search_by_phone")
-
     def iter_clients(self, cursor: Mapping[str, str] | None) -> Iterator[ClientPage]:
         return self._patients.walk(cursor)
 
@@ -170,21 +164,6 @@ class ClinikoConnector(Connector):
             # It does no harm to archive it again.
             raise Temporary(str(error), status=error.status) from None
 
-    def create_task(self, task: Task, key: str) -> Written:
-        self._cannot("tasks")
-
-    def get_task(self, pms_id: str) -> TaskStatus:
-        self._cannot("tasks")
-
-    def update_task(self, pms_id: str, task: Task) -> None:
-        self._cannot("tasks")
-
-    def complete_task(self, pms_id: str) -> None:
-        self._cannot("tasks")
-
-    def delete_task(self, pms_id: str) -> None:
-        self._cannot("tasks")
-
     def find_by_reference(self, kind: Kind, client_id: str, reference: str) -> str | None:
         query = {"q[]": f"patient_id:={client_id}"}
         for number in range(1, MOST_PAGES + 1):
@@ -197,9 +176,6 @@ class ClinikoConnector(Connector):
             if not has_more:
                 return None
         raise Temporary("a patient of Cliniko has more communications than can be looked through")
-
-    def _cannot(self, what: str) -> NoReturn:
-        raise NotImplementedError(f"{self.name} declares no {what}")
 
     def _read(
         self, path: str, name: str, query: Mapping[str, str], number: int

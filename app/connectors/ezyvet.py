@@ -12,7 +12,7 @@ whatever is said of them. No key makes a create idempotent: what may be written 
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar, NoReturn
+from typing import Any, ClassVar
 
 from ..errors import (
     ConfigError,
@@ -33,8 +33,6 @@ from .base import (
     PmsClient,
     Rate,
     Setting,
-    Task,
-    TaskStatus,
     Written,
     tells,
 )
@@ -125,27 +123,6 @@ class EzyVetConnector(Connector):
         except (Temporary, ValueError):
             raise OutcomeUnknown(ODD_ANSWER) from None
 
-    def update_note(self, pms_id: str, note: Note) -> None:
-        self._cannot("update_note")
-
-    def delete_note(self, pms_id: str) -> None:
-        self._cannot("delete_note")
-
-    def create_task(self, task: Task, key: str) -> Written:
-        self._cannot("tasks")
-
-    def get_task(self, pms_id: str) -> TaskStatus:
-        self._cannot("tasks")
-
-    def update_task(self, pms_id: str, task: Task) -> None:
-        self._cannot("tasks")
-
-    def complete_task(self, pms_id: str) -> None:
-        self._cannot("tasks")
-
-    def delete_task(self, pms_id: str) -> None:
-        self._cannot("tasks")
-
     def find_by_reference(self, kind: Kind, client_id: str, reference: str) -> str | None:
         field = self._given["contact_field"]
         for number in range(1, MOST_PAGES + 1):
@@ -158,9 +135,6 @@ class EzyVetConnector(Connector):
             if not page.has_more:
                 return None
         raise Temporary("ezyVet does not heed contact_field: see connection test")
-
-    def _cannot(self, what: str) -> NoReturn:
-        raise NotImplementedError(f"{self.name} declares no {what}")
 
     def _lacks(
         self, resource: str, query: Mapping[str, str], only: tuple[str, str]

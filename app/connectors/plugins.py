@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
 
 from ..logs import get_logger
-from .base import Connector
+from .base import Capabilities, Connector, Setting
+from .declared import missing_methods
 
 GROUP = "ringnote.connectors"
 NAME = re.compile("[a-z][a-z0-9_-]{0,39}")
-DECLARED = ("name", "title", "settings", "capabilities")
+DECLARED = {"name": str, "title": str, "settings": tuple, "capabilities": Capabilities}
 
 log = get_logger(__name__)
 
@@ -107,8 +108,10 @@ def _read(
         raise _Unusable(f"{others} has a connector of this name too: uninstall all but one")
     try:
         kind = point.load()
-    except Exception as error:
-        # Importing another's code may raise anything.
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        # Importing another's code may raise anything; a SystemExit of its must not end Ringnote.
         said = f"{point.value} cannot be loaded: {type(error).__name__}: {error}"
         raise _Unusable(said) from error
     return _require_connector(kind, point.name)
@@ -121,6 +124,13 @@ def _require_connector(kind: object, name: str) -> type[Connector]:
         raise _Unusable(f"{kind.__name__} lacks {', '.join(sorted(kind.__abstractmethods__))}")
     if lacking := [each for each in DECLARED if not hasattr(kind, each)]:
         raise _Unusable(f"{kind.__name__} does not declare {', '.join(lacking)}")
+    for each, wanted in DECLARED.items():
+        if not isinstance(getattr(kind, each), wanted):
+            raise _Unusable(f"{kind.__name__}.{each} is no {wanted.__name__}")
+    if not all(isinstance(each, Setting) for each in kind.settings):
+        raise _Unusable(f"{kind.__name__}.settings holds something that is no Setting")
+    if lacking := missing_methods(kind):
+        raise _Unusable(f"{kind.__name__} lacks {', '.join(lacking)}, by its capabilities")
     if kind.name != name:
         raise _Unusable(f"{kind.__name__}.name is {kind.name!r}, but its entry point is {name!r}")
     return kind

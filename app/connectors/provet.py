@@ -118,9 +118,6 @@ class ProvetConnector(Connector):
     def update_note(self, pms_id: str, note: Note) -> None:
         self._call("PATCH", f"note/{pms_id}/", self._note(note))
 
-    def delete_note(self, pms_id: str) -> None:
-        raise NotImplementedError(f"{self.name} declares no delete_note")
-
     def create_task(self, task: Task, key: str) -> Written:
         body = {
             "status": int(self._given["done_status" if task.is_done else "open_status"]),
@@ -144,9 +141,6 @@ class ProvetConnector(Connector):
 
     def complete_task(self, pms_id: str) -> None:
         self._call("PATCH", f"task/{pms_id}/", {"status": int(self._given["done_status"])})
-
-    def delete_task(self, pms_id: str) -> None:
-        raise NotImplementedError(f"{self.name} declares no delete_task")
 
     def find_by_reference(self, kind: Kind, client_id: str, reference: str) -> str | None:
         field = "text" if kind is Kind.TASK else self._given["note_field"]

@@ -60,6 +60,12 @@ def test_many_threads_load_a_plugin_once(folder, connectors, monkeypatch):
 
 BROKEN = {
     "it cannot be imported": ("acme", "import nothing_such", "ModuleNotFoundError"),
+    "it ends the program": ("acme", "raise SystemExit(3)", "SystemExit: 3"),
+    "it raises what is no Exception": (
+        "acme",
+        "class Odd(BaseException): ...\nraise Odd('gone')",
+        "Odd: gone",
+    ),
     "it fails": ("acme", "1 / 0", "ZeroDivisionError: division by zero"),
     "it has no such class": ("acme", "", "AttributeError"),
     "it is no connector": ("acme", "class Made: ...", "no subclass of Connector"),
@@ -74,6 +80,27 @@ BROKEN = {
         "from ringnote.connectors.base import Connector\n"
         "Made = type('Made', (Connector,), dict.fromkeys(Connector.__abstractmethods__))",
         "does not declare name, title, settings, capabilities",
+    ),
+    "it declares in another form": (
+        "acme",
+        "from ringnote.connectors.sandbox import SandboxConnector\n"
+        "class Made(SandboxConnector): name, capabilities = 'acme', {'tasks': True}",
+        "Made.capabilities is no Capabilities",
+    ),
+    "its settings are none": (
+        "acme",
+        "from ringnote.connectors.sandbox import SandboxConnector\n"
+        "class Made(SandboxConnector): name, settings = 'acme', ('base_url',)",
+        "Made.settings holds something that is no Setting",
+    ),
+    "it declares more than it has": (
+        "acme",
+        "from ringnote.connectors.base import Capabilities, Connector\n"
+        "able = Capabilities(tasks=True, update_note=True)\n"
+        "own = {'name': 'acme', 'title': 'Acme', 'settings': (), 'capabilities': able}\n"
+        "own |= dict.fromkeys(Connector.__abstractmethods__)\n"
+        "Made = type('Made', (Connector,), own)",
+        "Made lacks update_note, create_task, update_task, complete_task, by its capabilities",
     ),
     "its class bears another name": (
         "acme",
