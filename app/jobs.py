@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from .delivery.accounts import Accounts
-from .delivery.read_back import claim_turn, read_back
+from .delivery.read_back import claim_turn, leave_unread, read_back
 from .directory.lookup import answer_lookup, claim_lookup, put_off
 from .directory.sync import follow_clients
 from .directory.sync_state import claim_due
@@ -114,7 +114,11 @@ def take_read_back(place: Workplace, besides: Collection[int]) -> Job | None:
         return None
 
     def read() -> None:
-        connector = place.accounts.connector(turn.connection_id)
+        try:
+            connector = place.accounts.connector(turn.connection_id)
+        except ConfigError as error:
+            leave_unread(db, turn, str(error))
+            return
         read_back(db, turn, connector, place.runtime.clock, place.is_stopping)
 
     return Job(read, turn.clinic_id)

@@ -227,7 +227,8 @@ def resume_connection(session: Session, db: Database, connection_id: int) -> int
             OutboxRow.entry_id.not_in(set_aside),
             ~is_in_turn,
         )
-        .values(due_at=db.now())
+        # While it rested nothing could be tried: those days do not count.
+        .values(due_at=db.now(), queued_at=db.now())
         .returning(OutboxRow.entry_id)
         .execution_options(synchronize_session=False)
     )

@@ -24,7 +24,7 @@ from ..signals import announce, entry_set_aside, entry_written
 from .connections import pause_refused
 from .pace import Fared, keep_pace
 from .records import KEPT_TEXTS, as_json, without_doubt
-from .retry import Next, Verdict
+from .retry import Next, Verdict, tried_since
 from .work import Work
 
 ENDED = (EntryState.SYNCED, EntryState.WITHDRAWN)
@@ -248,6 +248,7 @@ def _not_written(
         row.is_in_doubt = verdict.is_in_doubt or work.is_in_doubt
     entry.reason = verdict.reason
     has_moved_on = entry.version != work.version
+    row.queued_at = tried_since(verdict, work.attempts, work.queued_at, now)
     match verdict.next:
         case Next.SET_ASIDE if not has_moved_on:
             entry.state = EntryState.SET_ASIDE

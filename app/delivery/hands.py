@@ -11,7 +11,7 @@ from datetime import datetime
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from ..errors import ConfigError, OutcomeUnknown, Temporary
+from ..errors import ConfigError, OutcomeUnknown
 from ..logs import get_logger
 from .accounts import Accounts
 from .deliver import Tools, deliver
@@ -19,7 +19,7 @@ from .finish import Try
 from .finisher import Finisher
 from .leases import Leases
 from .meter import prepaid
-from .retry import judge
+from .retry import judge, judge_untried
 from .wording import with_story
 from .work import Work
 
@@ -176,11 +176,5 @@ def _broken(work: Work, at: datetime, error: Exception) -> Try:
 def _not_begun(work: Work, at: datetime, why: str) -> Try:
     """A try of which nothing was sent, since here no connector can be made; another worker, or a
     mended setting, goes on with it. However long that takes, it is no fault of the entry's."""
-    verdict = judge(
-        Temporary(why),
-        creating=False,
-        attempts=work.attempts,
-        age_seconds=0.0,
-        jitter=random.random(),
-    )
+    verdict = judge_untried(why, work.attempts, random.random())
     return Try("none", at, 0, verdict, work.pms_id, is_outage=True)

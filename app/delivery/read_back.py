@@ -123,6 +123,16 @@ def read_back(
             return
 
 
+def leave_unread(db: Database, turn: Turn, why: str) -> None:
+    """End a turn for which no connector can be made here, as `why` says; its sync tells so too.
+
+    Its tasks are due again after the usual while. Commits.
+    """
+    log.warning("read_back.no_connector", connection_id=turn.connection_id, reason=why)
+    with db.transaction() as session:
+        keep_pace(session, [Fared(turn.connection_id, True)], db.present(session))
+
+
 def _longest_unread(db: Database, besides: Collection[int]) -> sa.Select[int, int]:
     able = [name for name, kind in CONNECTORS.items() if kind.capabilities.read_tasks]
     return (

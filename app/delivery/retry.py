@@ -1,6 +1,7 @@
 """What a failed try means: pure decisions, from an error to what happens next."""
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from ..errors import (
@@ -48,6 +49,8 @@ class Verdict:
     """Whether a create may have been carried out."""
     asks: bool = False
     """Whether a person is asked if it was."""
+    is_untried: bool = False
+    """Whether nothing could be tried here, as there is no connector."""
 
 
 def judge(
@@ -62,8 +65,8 @@ def judge(
     """What a ConnectorError means for an entry that failed `attempts` times before, the last
     `unanswered` of them with an unknown outcome.
 
-    `age_seconds` is how long it has been tried for, `jitter` a random number in [0, 1). `creating`:
-    a create was (perhaps) sent.
+    `age_seconds` is how long it has been tried for, as `tried_since` counts it, `jitter` a random
+    number in [0, 1). `creating`: a create was (perhaps) sent.
     """
     said = str(error)
     match error:
@@ -77,7 +80,7 @@ def judge(
             return Verdict(Next.SET_ASIDE, 0.0, said)
     # A 5xx after a create proves nothing: some gateways answer 502 for what was carried out.
     in_doubt = creating and (isinstance(error, OutcomeUnknown) or error.status is not None)
-    if age_seconds > GIVE_UP_SECONDS:
+    if attempts and age_seconds > GIVE_UP_SECONDS:
         return Verdict(Next.SET_ASIDE, 0.0, f"given up after 3 days: {said}", in_doubt)
     if isinstance(error, OutcomeUnknown):
         # Soon after the first, as it was probably written; a PMS that never answers is let be.
@@ -88,6 +91,24 @@ def judge(
     if isinstance(error, Temporary) and error.retry_after:
         seconds = max(seconds, error.retry_after)
     return Verdict(Next.AGAIN, seconds, said, in_doubt)
+
+
+def judge_untried(why: str, attempts: int, jitter: float) -> Verdict:
+    """What follows where no connector can be made: it is no fault of the entry's, however long."""
+    return Verdict(Next.AGAIN, retry_seconds(attempts, jitter), why, is_untried=True)
+
+
+def tried_since(verdict: Verdict, attempts: int, since: datetime, now: datetime) -> datetime:
+    """From when on the days are counted after which an entry is given up, once this try ended.
+
+    They begin with the first of the failures in a row; those before it were `attempts`. Time in
+    which the PMS asked to wait is left out, and they begin anew after what could not be tried.
+    """
+    if verdict.next is Next.SNOOZED:
+        return min(since + timedelta(seconds=verdict.seconds), now)
+    if not attempts or verdict.is_untried or verdict.next is Next.PAUSED:
+        return now
+    return since
 
 
 def retry_seconds(attempts: int, jitter: float) -> float:

@@ -87,6 +87,7 @@ class OutboxRow(Base):
     is_in_doubt: Mapped[bool] = mapped_column(default=False)
     """A create or a delete may have been carried out: look before writing again."""
     queued_at: Mapped[datetime]
+    """Since when it waits; once it failed, since when it has been tried in vain."""
     unanswered: Mapped[int] = mapped_column(default=0, server_default="0")
     """Tries in a row of which no answer told what came."""
     sent_at: Mapped[datetime | None]

@@ -10,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from factories import make_clinic, make_connection, make_entry
+from ringnote.clock import utc_now
 from ringnote.connectors.sandbox import SandboxConnector
 from ringnote.delivery import hands
 from ringnote.delivery.accounts import Accounts
@@ -142,7 +143,8 @@ def test_where_no_connector_can_be_made_nothing_is_in_doubt_and_the_entry_says_w
     clinic = make_clinic(db)
     entry_id = make_entry(db, clinic, make_connection(db, clinic, connector))
     with db.transaction() as session:
-        session.get_one(OutboxRow, entry_id).queued_at -= timedelta(days=4)
+        row = session.get_one(OutboxRow, entry_id)
+        row.queued_at, row.attempts = row.queued_at - timedelta(days=4), 9
 
     Worker(runtime).run_until_idle()
 
@@ -150,6 +152,8 @@ def test_where_no_connector_can_be_made_nothing_is_in_doubt_and_the_entry_says_w
         entry, row = session.get_one(Entry, entry_id), session.get_one(OutboxRow, entry_id)
     assert (entry.state, row.lease_token, row.is_in_doubt) == (EntryState.RETRYING, None, False)
     assert said in entry.reason
+    # What fails once a connector can be made again is not given up for the days without one.
+    assert row.queued_at > utc_now() - timedelta(hours=1)
 
 
 def test_a_fault_of_a_connector_is_told_at_the_entry_and_leaves_its_outcome_in_doubt(

@@ -1,5 +1,6 @@
 """What a failed try means."""
 
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import pytest
@@ -11,7 +12,9 @@ from ringnote.delivery.retry import (
     Next,
     breaker_seconds,
     judge,
+    judge_untried,
     retry_seconds,
+    tried_since,
 )
 from ringnote.errors import (
     CredentialsRejected,
@@ -108,10 +111,36 @@ def test_a_pms_that_names_a_later_time_is_obeyed():
 
 
 def test_three_days_of_failure_set_an_entry_aside():
-    verdict = judged(Temporary("503", status=503), age_seconds=GIVE_UP_SECONDS + 1)
+    verdict = judged(Temporary("503", status=503), attempts=24, age_seconds=GIVE_UP_SECONDS + 1)
 
     assert verdict.next is Next.SET_ASIDE
     assert "3 days" in verdict.reason
+
+
+def test_nothing_is_given_up_at_its_first_failure_however_long_it_waited_before():
+    verdict = judged(Temporary("503", status=503), age_seconds=GIVE_UP_SECONDS * 10)
+
+    assert verdict.next is Next.AGAIN
+
+
+NOW = datetime(2026, 3, 9, tzinfo=UTC)
+DAYS_AGO = NOW - timedelta(days=4)
+REFUSED = CredentialsRejected("no", status=401)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "attempts", "since"),
+    [
+        (judged(Temporary("503", status=503)), 0, NOW),
+        (judged(Temporary("503", status=503), attempts=3), 3, DAYS_AGO),
+        (judge_untried("its plugin is gone", 3, 0.5), 3, NOW),
+        (judged(REFUSED, attempts=3), 3, NOW),
+        (judged(RateLimited("slow", retry_after=3600.0)), 3, DAYS_AGO + timedelta(hours=1)),
+        (judged(RateLimited("slow", retry_after=9e6)), 3, NOW),
+    ],
+)
+def test_only_the_time_in_which_it_was_tried_in_vain_is_counted(verdict, attempts, since):
+    assert tried_since(verdict, attempts, DAYS_AGO, NOW) == since
 
 
 def test_a_rate_limit_never_sets_an_entry_aside():
