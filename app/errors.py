@@ -42,11 +42,13 @@ class WebhookError(RingnoteError):
 
 class ConnectorError(RingnoteError):
     """What a PMS answered, translated. `status` is the HTTP status, if there was an answer; `code`
-    is what the answer calls the error, where it is known how to read it. It may quote a client."""
+    is what the answer calls the error, where it is known how to read it. It may quote a client.
+    `is_web_page`: it answered so under 2xx, as who wants somebody to sign in does."""
 
     def __init__(self, message: str, *, status: int | None = None) -> None:
         self.status = status
         self.code = ""
+        self.is_web_page = False
         super().__init__(message)
 
 

@@ -6,6 +6,7 @@ certainly not sent (safe to repeat) from what may have been carried out.
 
 import copy
 import json as jsonlib
+import re
 import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +19,7 @@ import tenacity
 import urllib3
 from urllib3.exceptions import MaxRetryError, NewConnectionError
 
-from .errors import CredentialsRejected, OutcomeUnknown, Temporary
+from .errors import ConnectorError, CredentialsRejected, OutcomeUnknown, Temporary
 from .exchanges import Answered, Sent, note_exchange
 from .refusals import CodeOf, read_refusal
 from .transport import Adapter, PrivateAddressError, quieten, unheard
@@ -30,6 +31,8 @@ TOTAL_SECONDS = 30.0
 """The longest one exchange may last; leases are longer than this."""
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
 NOT_SENT_TRIES = 3
+WEB_PAGES = ("text/html", "application/xhtml+xml")
+LIKE_A_WEB_PAGE = re.compile(rb"\s*<(!doctype\s+html|html)\b", re.IGNORECASE)
 NO_ADDRESS = (
     requests.exceptions.InvalidURL,
     requests.exceptions.InvalidSchema,
@@ -210,8 +213,18 @@ class Http:
         try:
             return Answer(status, response.headers, jsonlib.loads(body))
         except (ValueError, RecursionError):
-            kind = OutcomeUnknown if method == "POST" else Temporary
-            raise kind("the PMS answered with something other than JSON", status=status) from None
+            raise _unreadable(method, response, body) from None
+
+
+def _unreadable(method: str, response: requests.Response, body: bytes) -> ConnectorError:
+    """The error that an answer of 2xx is which is no JSON."""
+    kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    is_web_page = kind in WEB_PAGES or bool(LIKE_A_WEB_PAGE.match(body))
+    said = "a web page in place of JSON" if is_web_page else "something other than JSON"
+    raised = OutcomeUnknown if method == "POST" else Temporary
+    error = raised(f"the PMS answered with {said}", status=response.status_code)
+    error.is_web_page = is_web_page
+    return error
 
 
 def _what_went_wrong(error: requests.RequestException) -> str:

@@ -1,7 +1,6 @@
 """`ringnote connector`: which there are, and files that describe a PMS, tried out against it."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 import click
@@ -129,7 +128,10 @@ def check(
         kind = RestConnector.described_by({FILE.name: text})
         told |= {"title": described.title, "able": _able(kind.capabilities)}
         told["asks_for"] = [_asked(each) for each in kind.settings if each is not FILE]
-        told["rates"] = [asdict(each) for each in kind.capabilities.rates]
+        told["rates"] = [
+            {"requests": each.requests, "seconds": each.seconds, "kind": each.kind}
+            for each in kind.capabilities.rates
+        ]
         told["steps"] = []
     if not as_json:
         _show(told)

@@ -129,6 +129,8 @@ class Rate:
     requests: int
     seconds: float
     kind: str = ""
+    counts_for_all: bool = False
+    """Whether its requests count for the rate of all others, too."""
 
 
 @dataclass(frozen=True, slots=True)

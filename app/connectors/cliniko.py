@@ -157,7 +157,8 @@ class ClinikoConnector(Connector):
     def delete_note(self, pms_id: str) -> None:
         try:
             self.get_note(pms_id)
-            self._call("POST", f"communications/{pms_id}/archive")
+            if self._call("POST", f"communications/{pms_id}/archive").json is not None:
+                raise Temporary(ODD_ANSWER)
         except RecordGone:
             return
         except OutcomeUnknown as error:
@@ -210,7 +211,7 @@ def _content(note: Note) -> str:
 def _standing(answer: Answer) -> Json:
     """A memo as it is told. Raises RecordGone for one that a person archived."""
     told: object = answer.json
-    if not isinstance(told, dict):
+    if not isinstance(told, dict) or "id" not in told:
         raise Temporary(ODD_ANSWER)
     if told.get("archived_at"):
         raise RecordGone("it was archived")

@@ -40,20 +40,22 @@ from .base import (
 from .fhir_patients import find_patients, walk_patients
 from .fhir_resources import (
     CLOSED,
+    ODD_ANSWER,
     OPEN,
     SYSTEM,
     WITHDRAWN,
     Resource,
     amend_communication,
     amend_task,
+    is_taken,
     make_communication,
     make_task,
+    resources_in,
     status_of,
 )
 from .oauth import ClientCredentials
 
 MEDIA_TYPE = "application/fhir+json"
-ODD_ANSWER = "the FHIR server answered in a form that the standard does not know"
 
 
 class FhirConnector(Connector):
@@ -102,11 +104,11 @@ class FhirConnector(Connector):
         )
 
     def check(self) -> CheckResult:
-        self._get(f"{self._root}/Patient", {"_count": "1"})
+        self._search("Patient", {"_count": "1"})
         lacking = []
         for kind in ("Communication", "Task"):
             try:
-                self._get(f"{self._root}/{kind}", {"_count": "1"})
+                self._search(kind, {"_count": "1"})
             except CredentialsRejected as error:
                 if error.status != 403:
                     raise
@@ -154,9 +156,8 @@ class FhirConnector(Connector):
     def find_by_reference(self, kind: Kind, client_id: str, reference: str) -> str | None:
         name = "Task" if kind is Kind.TASK else "Communication"
         query = {"identifier": f"{SYSTEM}|{reference}", "_count": "10"}
-        for entry in self._get(f"{self._root}/{name}", query).get("entry", []):
-            found = entry.get("resource", {})
-            if found.get("resourceType") == name and status_of(found) != WITHDRAWN:
+        for found in self._search(name, query):
+            if status_of(found) != WITHDRAWN:
                 return str(found["id"])
         return None
 
@@ -164,7 +165,7 @@ class FhirConnector(Connector):
         if not re.fullmatch(r"[A-Za-z0-9.-]{1,64}", client_id):
             raise RecordRejected("the client's id cannot be one of this FHIR server")
         try:
-            self._get(f"{self._root}/Patient/{client_id}")
+            self._show("Patient", client_id)
         except RecordGone as error:
             said = "the FHIR server has no such patient"
             raise RecordRejected(said, status=error.status) from None
@@ -179,24 +180,33 @@ class FhirConnector(Connector):
 
     def _read(self, kind: str, pms_id: str) -> Resource:
         """A resource as it stands. Raises RecordGone for one that was deleted or withdrawn."""
-        found = self._get(f"{self._root}/{kind}/{pms_id}")
-        if found.get("resourceType") != kind:
-            raise Temporary(ODD_ANSWER)
+        found = self._show(kind, pms_id)
         if status_of(found) == WITHDRAWN:
             raise RecordGone("it was marked as entered in error")
         return found
+
+    def _show(self, kind: str, pms_id: str) -> Resource:
+        found = self._get(f"{self._root}/{kind}/{pms_id}")
+        if found.get("resourceType") != kind:
+            raise Temporary(ODD_ANSWER)
+        return found
+
+    def _search(self, kind: str, query: Mapping[str, str]) -> list[Resource]:
+        return resources_in(self._get(f"{self._root}/{kind}", query), kind)
 
     def _put(self, resource: Resource) -> None:
         version = resource.get("meta", {}).get("versionId")
         headers = {"If-Match": f'W/"{version}"'} if version else {}
         path = f"/{resource['resourceType']}/{resource['id']}"
         try:
-            self._call("PUT", path, resource, headers)
+            told = self._call("PUT", path, resource, headers).json
         except RecordRejected as error:
             if error.status in (409, 412):
                 said = "somebody else changed it at the same time"
                 raise Temporary(said, status=error.status) from None
             raise
+        if not is_taken(told, resource["resourceType"]):
+            raise Temporary(ODD_ANSWER)
 
     def _withdraw(self, kind: str, pms_id: str) -> None:
         try:

@@ -9,7 +9,7 @@ from urllib.parse import urljoin
 
 from ..errors import Temporary
 from .base import ClientPage, Phone, PmsClient
-from .fhir_resources import Resource
+from .fhir_resources import ODD_ANSWER, Resource, resources_in
 from .spellings import spell
 
 Get = Callable[..., Resource]
@@ -20,7 +20,6 @@ MAX_PAGES_OF_A_NUMBER = 20
 LOOK_BACK = timedelta(minutes=1)
 """How far a delta looks back, for what was being written while the last one was told."""
 ELEMENTS = "name,telecom,active,link"
-ODD_ANSWER = "the FHIR server answered in a form that the standard does not know"
 
 
 def find_patients(get: Get, root: str, number: str) -> list[PmsClient]:
@@ -60,12 +59,8 @@ def walk_patients(get: Get, root: str, cursor: Mapping[str, str] | None) -> Iter
 
 
 def _clients(bundle: Resource) -> tuple[PmsClient, ...]:
-    entries = bundle.get("entry", [])
-    if bundle.get("resourceType") != "Bundle" or not isinstance(entries, list):
-        raise Temporary(ODD_ANSWER)
     try:
-        resources = [entry["resource"] for entry in entries]
-        return tuple(_client(each) for each in resources if each["resourceType"] == "Patient")
+        return tuple(map(_client, resources_in(bundle, "Patient")))
     except (TypeError, KeyError, AttributeError, ValueError):
         raise Temporary(ODD_ANSWER) from None
 

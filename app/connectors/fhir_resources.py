@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from ..errors import Temporary
 from .base import Note, Priority, Task
 
 Resource = dict[str, Any]
@@ -19,6 +20,9 @@ PRIORITIES: dict[Priority, str] = {
     "urgent": "asap",
 }
 """By FHIR's request-priority, which knows nothing below routine."""
+HARMLESS = ("information", "warning", "success")
+"""How grave what an OperationOutcome tells may be, where all was done."""
+ODD_ANSWER = "the FHIR server answered in a form that the standard does not know"
 MODES = "http://terminology.hl7.org/CodeSystem/v3-ParticipationMode"
 
 
@@ -73,3 +77,29 @@ def amend_task(stands: Resource, task: Task) -> Resource:
 def status_of(resource: Resource) -> str:
     """Its status; '' where it tells none."""
     return str(resource.get("status", ""))
+
+
+def resources_in(bundle: Resource, kind: str) -> list[Resource]:
+    """The resources of this kind that a search found. Raises Temporary for what is no answer to
+    one, such as an OperationOutcome under 200."""
+    entries = bundle.get("entry", [])
+    if bundle.get("resourceType") != "Bundle" or not isinstance(entries, list):
+        raise Temporary(ODD_ANSWER)
+    try:
+        found = [entry["resource"] for entry in entries]
+        return [each for each in found if each["resourceType"] == kind and each["id"]]
+    except (TypeError, KeyError):
+        raise Temporary(ODD_ANSWER) from None
+
+
+def is_taken(told: object, kind: str) -> bool:
+    """Whether the answer to an update tells of no error: by nothing, by the resource, or by an
+    outcome whose issues are all of less weight."""
+    if told is None:
+        return True
+    if not isinstance(told, dict):
+        return False
+    if told.get("resourceType") != "OperationOutcome":
+        return bool(told.get("resourceType") == kind)
+    issues = told.get("issue") or []
+    return all(isinstance(each, dict) and each.get("severity") in HARMLESS for each in issues)

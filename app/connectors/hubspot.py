@@ -16,7 +16,6 @@ import phonenumbers
 
 from ..errors import (
     ConfigError,
-    ConnectorError,
     CredentialsRejected,
     OutcomeUnknown,
     RecordGone,
@@ -39,8 +38,9 @@ from .base import (
     Written,
     tells,
 )
-from .hubspot_contacts import Contacts, Json, records
+from .hubspot_contacts import Contacts, records
 from .hubspot_records import BODIES, note_properties, read_moment, read_text, task_properties
+from .hubspot_requests import SEARCHES, HubSpotRequests, Json
 from .hubspot_settings import faults, names_in
 
 COMMUNICATION = "communication-"
@@ -50,7 +50,8 @@ OPEN, DONE = "NOT_STARTED", "COMPLETED"
 NEWEST = 500
 """How many of a contact's newest records are searched for a reference."""
 READ_AT_ONCE = 100
-SEARCHES = Rate(4, 1.0, "search")
+SEARCH_RATE = Rate(4, 1.0, SEARCHES, counts_for_all=True)
+"""HubSpot does not say that a private app's searches are left out of its other rate."""
 
 
 class HubSpotConnector(Connector):
@@ -97,7 +98,7 @@ class HubSpotConnector(Connector):
         find_by_reference=True,
         # Of 65,536 that HubSpot takes, as HTML: there a line break has four characters, an & five.
         max_body=48_000,
-        rates=(Rate(100, 10.0), SEARCHES),
+        rates=(Rate(100, 10.0), SEARCH_RATE),
     )
 
     def __init__(self, settings: Mapping[str, str], secrets: Mapping[str, str], http: Http) -> None:
@@ -105,15 +106,13 @@ class HubSpotConnector(Connector):
         token = secrets.get("token", "").strip()
         if wrong := list(faults(given, token)):
             raise ConfigError(*wrong)
-        self._base_url = given["base_url"].strip().rstrip("/")
-        self._root = self._base_url + "/crm/v3/objects"
-        self._headers = {"Authorization": f"Bearer {token}"}
-        self._http = http
+        self._requests = HubSpotRequests(http, given["base_url"].strip().rstrip("/"), token)
+        self._call = self._requests.call
         self._associations = {
             f"{kind}s": int(given[f"{kind}_association"])
             for kind in ("call", "task", "communication")
         }
-        self._rates = (Rate(int(given["requests_in_10_seconds"]), 10.0), SEARCHES)
+        self._rates = (Rate(int(given["requests_in_10_seconds"]), 10.0), SEARCH_RATE)
         self._search_properties = names_in(given["search_properties"])
         self._contacts = Contacts(names_in(given["phone_properties"]), self._call)
 
@@ -122,25 +121,19 @@ class HubSpotConnector(Connector):
         return self._rates
 
     def check(self) -> CheckResult:
-        self._call("GET", "/contacts", query={"limit": "1"})
+        self._peek("contacts")
         lacking = []
         for kind in BODIES:
             try:
-                self._call("GET", f"/{kind}", query={"limit": "1"})
+                self._peek(kind)
             except CredentialsRejected as error:
                 if error.status != 403:
                     raise
                 lacking.append(f"read {kind}: give the private app the scopes of {kind}")
-        return CheckResult(self.title, tuple(lacking), self._portal())
+        return CheckResult(self.title, tuple(lacking), self._requests.portal())
 
-    def _portal(self) -> str:
-        """HubSpot's id of the account that the token is of; '' where it does not say."""
-        address = self._base_url + "/account-info/v3/details"
-        try:
-            told = self._http.request("GET", address, headers=self._headers).json
-        except ConnectorError:
-            return ""
-        return str(told.get("portalId", "")) if isinstance(told, dict) else ""
+    def _peek(self, kind: str) -> None:
+        records(self._call("GET", f"/{kind}", query={"limit": "1"}).get("results"))
 
     def find_clients(self, number: str) -> list[PmsClient]:
         national = phonenumbers.national_significant_number(phonenumbers.parse(number))
@@ -159,7 +152,7 @@ class HubSpotConnector(Connector):
         return Written(f"{COMMUNICATION}{pms_id}" if note.is_transcript else pms_id)
 
     def update_note(self, pms_id: str, note: Note) -> None:
-        self._call("PATCH", _path(pms_id), {"properties": note_properties(note)})
+        self._change(_path(pms_id), note_properties(note))
 
     def delete_note(self, pms_id: str) -> None:
         self._archive(_path(pms_id))
@@ -182,13 +175,13 @@ class HubSpotConnector(Connector):
         )
 
     def update_task(self, pms_id: str, task: Task) -> None:
-        self._call("PATCH", f"/tasks/{pms_id}", {"properties": task_properties(task)})
+        self._change(f"/tasks/{pms_id}", task_properties(task))
 
     def complete_task(self, pms_id: str) -> None:
-        self._set_status(pms_id, DONE)
+        self._change(f"/tasks/{pms_id}", {"hs_task_status": DONE})
 
     def reopen_task(self, pms_id: str) -> None:
-        self._set_status(pms_id, OPEN)
+        self._change(f"/tasks/{pms_id}", {"hs_task_status": OPEN})
 
     def delete_task(self, pms_id: str) -> None:
         self._archive(f"/tasks/{pms_id}")
@@ -197,7 +190,7 @@ class HubSpotConnector(Connector):
         kinds = ("tasks",) if kind is Kind.TASK else ("calls", "communications")
         query = {"associations": ",".join(kinds)}
         try:
-            contact = self._call("GET", f"/contacts/{client_id}", query=query)
+            [contact] = records([self._call("GET", f"/contacts/{client_id}", query=query)])
         except RecordGone:
             return None
         for each in kinds:
@@ -238,53 +231,14 @@ class HubSpotConnector(Connector):
             raise OutcomeUnknown("HubSpot told no id of what was created")
         return str(answer["id"])
 
-    def _set_status(self, pms_id: str, status: str) -> None:
-        self._call("PATCH", f"/tasks/{pms_id}", {"properties": {"hs_task_status": status}})
+    def _change(self, path: str, properties: dict[str, str]) -> None:
+        records([self._call("PATCH", path, {"properties": properties})])
 
     def _archive(self, path: str) -> None:
         try:
             self._call("DELETE", path)
         except RecordGone:
             return
-
-    def _call(
-        self,
-        method: str,
-        path: str,
-        body: Json | None = None,
-        *,
-        query: Mapping[str, str] | None = None,
-        only_reads: bool = False,
-    ) -> Json:
-        """What HubSpot answered. A POST that `only_reads` leaves nothing in doubt."""
-        try:
-            answer = self._http.request(
-                method,
-                self._root + path,
-                params=query,
-                headers=self._headers,
-                json=body,
-                kind=SEARCHES.kind if path.endswith("/search") else "",
-            )
-        except OutcomeUnknown as error:
-            if only_reads:
-                raise Temporary(str(error), status=error.status) from None
-            raise
-        except RecordRejected as error:
-            # Not of this record: the account is being moved, or another is at this record.
-            if error.status in (423, 477):
-                raise Temporary(str(error), status=error.status) from None
-            raise
-        if method == "DELETE":
-            return {}
-        if not isinstance(answer.json, dict):
-            raise _odd(method, only_reads)
-        return answer.json
-
-
-def _odd(method: str, only_reads: bool) -> ConnectorError:
-    said = "HubSpot answered in a form that its documentation does not know"
-    return OutcomeUnknown(said) if method == "POST" and not only_reads else Temporary(said)
 
 
 def _path(pms_id: str) -> str:

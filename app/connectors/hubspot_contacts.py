@@ -5,12 +5,11 @@ Used by the connector in `hubspot.py`.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from ..errors import Temporary
 from .base import ClientPage, Phone, PmsClient
+from .hubspot_requests import ODD_ANSWER, Json
 
-Json = dict[str, Any]
 Cursor = Mapping[str, str]
 
 LIST_PAGE = 100
@@ -23,7 +22,6 @@ LAG = timedelta(minutes=2)
 """How far a delta looks back, since a search does not know of what has just changed."""
 NAMES = ("firstname", "lastname", "email", "lastmodifieddate", "hs_merged_object_ids")
 EVER = "1970-01-01T00:00:00.000Z"
-ODD_ANSWER = "HubSpot answered in a form that its documentation does not know"
 
 
 class Contacts:

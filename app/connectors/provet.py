@@ -116,7 +116,7 @@ class ProvetConnector(Connector):
         return self._create("note/", body | self._note(note))
 
     def update_note(self, pms_id: str, note: Note) -> None:
-        self._call("PATCH", f"note/{pms_id}/", self._note(note))
+        self._change(f"note/{pms_id}/", self._note(note))
 
     def create_task(self, task: Task, key: str) -> Written:
         body = {
@@ -137,10 +137,10 @@ class ProvetConnector(Connector):
         return TaskStatus(is_done=told["status"] == int(self._given["done_status"]))
 
     def update_task(self, pms_id: str, task: Task) -> None:
-        self._call("PATCH", f"task/{pms_id}/", self._task(task))
+        self._change(f"task/{pms_id}/", self._task(task))
 
     def complete_task(self, pms_id: str) -> None:
-        self._call("PATCH", f"task/{pms_id}/", {"status": int(self._given["done_status"])})
+        self._change(f"task/{pms_id}/", {"status": int(self._given["done_status"])})
 
     def find_by_reference(self, kind: Kind, client_id: str, reference: str) -> str | None:
         field = "text" if kind is Kind.TASK else self._given["note_field"]
@@ -205,9 +205,13 @@ class ProvetConnector(Connector):
         except RecordGone as error:
             # Nothing can be gone that was never written: this address takes no such records.
             raise RecordRejected(str(error), status=error.status) from None
-        if not isinstance(told, dict) or not isinstance(told.get("id"), int | str):
+        if not _is_record(told):
             raise OutcomeUnknown(ODD_ANSWER)
         return Written(str(told["id"]))
+
+    def _change(self, path: str, body: Json) -> None:
+        if not _is_record(self._call("PATCH", path, body).json):
+            raise Temporary(ODD_ANSWER)
 
     def _pages(
         self, where: str, query: Mapping[str, str]
@@ -230,9 +234,7 @@ class ProvetConnector(Connector):
             said = "base_url leads to something that is no Provet Cloud"
             raise CredentialsRejected(said, status=error.status) from None
         records = told.get("results") if isinstance(told, dict) else None
-        if not isinstance(records, list) or not all(
-            isinstance(each, dict) and isinstance(each.get("id"), int | str) for each in records
-        ):
+        if not isinstance(records, list) or not all(map(_is_record, records)):
             raise Temporary(ODD_ANSWER)
         more = told.get("next") or None
         if more is not None and not str(more).startswith(self._root):
@@ -256,6 +258,10 @@ class ProvetConnector(Connector):
             )
 
         return self._sign_in.sending(send)
+
+
+def _is_record(told: object) -> bool:
+    return isinstance(told, dict) and isinstance(told.get("id"), int | str)
 
 
 class ProvetNotesConnector(ProvetConnector):

@@ -200,11 +200,13 @@ class SandboxConnector(Connector):
         return Written(str(answer.json["id"]), was_there=answer.status == 200)
 
     def _change(self, path: str, pms_id: str, body: Json) -> None:
-        self._call("PATCH", f"/{path}/{pms_id}", body)
+        if not _is_record(self._call("PATCH", f"/{path}/{pms_id}", body).json):
+            raise Temporary(ODD_ANSWER)
 
     def _delete(self, path: str, pms_id: str) -> None:
         try:
-            self._call("DELETE", f"/{path}/{pms_id}")
+            if self._call("DELETE", f"/{path}/{pms_id}").json is not None:
+                raise Temporary(ODD_ANSWER)
         except RecordGone:
             return
 

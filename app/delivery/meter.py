@@ -67,11 +67,18 @@ class Meter:
 
         Raises RateLimited where that is long, Temporary if the database does not say.
         """
-        rate = next((each for each in self.rates if each.kind == kind), None)
-        if rate is None:
-            return
+        rate = self._rate(kind)
+        if rate is not None:
+            self._take(rate)
+        if rate is not None and rate.counts_for_all and (of_all := self._rate(WRITES)):
+            self._take(of_all)
+
+    def _rate(self, kind: str) -> Rate | None:
+        return next((each for each in self.rates if each.kind == kind), None)
+
+    def _take(self, rate: Rate) -> None:
         purse = _PREPAID.get()
-        if purse is not None and purse.tokens and kind == WRITES:
+        if purse is not None and purse.tokens and rate.kind == WRITES:
             purse.tokens -= 1
             return
         self._wait_for(rate, patience=0.0 if purse is not None else PATIENCE_SECONDS)

@@ -2,9 +2,8 @@
 
 import hmac
 from math import ceil
-from typing import Any
 
-from flask import Blueprint, Response, g, jsonify, request
+from flask import Blueprint, Response, jsonify, request
 from werkzeug.exceptions import HTTPException
 
 from .bodies import (
@@ -23,13 +22,19 @@ from .bodies import (
 )
 from .faults import Fault, FaultKind, Faults
 from .file import Refused
+from .going_wrong import go_wrong, meet, spoil
 from .limit import Limit
-from .server import DROP_KEY
 from .store import Store
 
 EVER = "0001-01-01T00:00:00.000000Z"
 MAX_KEY = 200
-HTML_ANSWER = "<!doctype html><title>Maintenance</title><p>Back in a moment."
+REFUSALS = {
+    400: ("bad_request", "this cannot be taken"),
+    401: ("unauthorized", "this token is not accepted any more"),
+    429: ("rate_limited", "slow down"),
+    500: ("server_error", "something went wrong here"),
+}
+"""What is said of the faults that a request met, by status."""
 
 
 def make_api(store: Store, token: str, faults: Faults, limit: Limit | None = None) -> Blueprint:
@@ -41,22 +46,11 @@ def make_api(store: Store, token: str, faults: Faults, limit: Limit | None = Non
         given = request.headers.get("Authorization", "")
         if not hmac.compare_digest(given.encode(), f"Bearer {token}".encode()):
             raise Refused(401, "unauthorized", "send the token as Authorization: Bearer")
-        g.after = None
         if limit and (wait := limit.take()):
-            return _go_wrong(Fault(FaultKind.RATE_LIMIT, seconds=ceil(wait)))
-        for fault in faults.take(request.method):
-            if fault.kind is FaultKind.SLOW:
-                faults.dawdle(fault.seconds)
-            elif fault.kind.is_after:
-                g.after = fault
-            else:
-                return _go_wrong(fault)
-        return None
+            return go_wrong(Fault(FaultKind.RATE_LIMIT, seconds=ceil(wait)), _refuse)
+        return meet(faults, _refuse)
 
-    @api.after_request
-    def spoil(response: Response) -> Response:
-        fault: Fault | None = g.get("after")
-        return _spoilt(fault, response) if fault else response
+    api.after_request(spoil)
 
     @api.get("/clients")
     def list_clients() -> Response:
@@ -167,30 +161,5 @@ def _error(status: int, code: str, message: str) -> Response:
     return response
 
 
-def _go_wrong(fault: Fault) -> Response:
-    if fault.kind is FaultKind.RATE_LIMIT:
-        response = _error(429, "rate_limited", "slow down")
-        response.headers["Retry-After"] = f"{fault.seconds:.0f}"
-        return response
-    if fault.kind is FaultKind.UNAUTHORIZED:
-        return _error(401, "unauthorized", "this token is not accepted any more")
-    if fault.kind is FaultKind.DROP_BEFORE:
-        return _drop()
-    return _error(fault.status, "server_error", "something went wrong here")
-
-
-def _spoilt(fault: Fault, response: Response) -> Response:
-    if fault.kind is FaultKind.HTML:
-        return Response(HTML_ANSWER, 200, mimetype="text/html")
-    if fault.kind is FaultKind.TRUNCATED:
-        whole = response.get_data()
-        return Response(whole[: len(whole) // 2], response.status_code, mimetype=response.mimetype)
-    return _drop()
-
-
-def _drop() -> Response:
-    drop: Any = request.environ.get(DROP_KEY)
-    if drop is None:
-        return _error(500, "server_error", "this server cannot drop a connection")
-    drop()
-    return Response(status=500)
+def _refuse(status: int) -> Response:
+    return _error(status, *REFUSALS.get(status, REFUSALS[500]))

@@ -1,11 +1,12 @@
 """The faults that a person or a test switches on in the pretend PMS, and how often."""
 
 import threading
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
-WRITES = frozenset({"POST", "PATCH", "DELETE"})
+WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
 class FaultKind(StrEnum):
@@ -19,19 +20,25 @@ class FaultKind(StrEnum):
     DROP_AFTER = "drop_after"
     HTML = "html"
     TRUNCATED = "truncated"
+    EMPTY = "empty"
+    ERROR_INSIDE = "error_inside"
 
     @property
     def is_after(self) -> bool:
         """Whether the request is carried out before it goes wrong."""
-        return self in (FaultKind.DROP_AFTER, FaultKind.HTML, FaultKind.TRUNCATED)
+        return self in AFTER
+
+
+AFTER = {FaultKind.DROP_AFTER, FaultKind.HTML, FaultKind.TRUNCATED, FaultKind.EMPTY}
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
     """One fault switched on. `left` requests are still to meet it; None means all of them.
 
-    `seconds` is the wait of `slow` and the Retry-After of `rate_limit`; `status` is the answer of
-    `server_error`. With `only_writes`, reading requests neither meet the fault nor use it up.
+    `seconds` is the wait of `slow` and the Retry-After of `rate_limit`, unless `headers` tell of
+    that in its place; `status` is the answer of `server_error`. With `only_writes`, reading
+    requests neither meet the fault nor use it up.
     """
 
     kind: FaultKind
@@ -39,6 +46,7 @@ class Fault:
     seconds: float = 3.0
     status: int = 500
     only_writes: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         return {

@@ -46,6 +46,8 @@ FAULT_WORDS = {
     FaultKind.DROP_AFTER: ("Dropped after writing", "No answer, but the record is written."),
     FaultKind.HTML: ("A web page for an answer", "Written, but HTML comes back, not JSON."),
     FaultKind.TRUNCATED: ("Half an answer", "Written, but the JSON that comes back is cut off."),
+    FaultKind.EMPTY: ("An answer of nothing", "Written, but {} comes back, under 200."),
+    FaultKind.ERROR_INSIDE: ("An error under 200", "Nothing is written, as the answer says."),
 }
 TIMED = (FaultKind.SLOW, FaultKind.RATE_LIMIT)
 

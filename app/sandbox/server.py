@@ -31,6 +31,10 @@ class _DroppableTask(WSGITask):  # type: ignore[misc]
 class _DroppableChannel(HTTPChannel):  # type: ignore[misc]
     task_class = _DroppableTask
 
+    def __init__(self, server: Any, *about: Any, **named: Any) -> None:
+        server.accepted += 1
+        super().__init__(server, *about, **named)
+
 
 class Server(server.Server):
     """`app` served on `host`:`port` (0 for any free one) by threads of this process.
@@ -43,8 +47,14 @@ class Server(server.Server):
     ) -> None:
         super().__init__(app, host, port, option=option)
         self._server.channel_class = _DroppableChannel
+        self._server.accepted = 0
         self._server.adj.log_socket_errors = False
         self._thread = threading.Thread(target=self.run, name=f"server-{self.port}", daemon=True)
+
+    @property
+    def accepted(self) -> int:
+        """How many connections it has taken till now."""
+        return int(self._server.accepted)
 
     def start(self) -> "Server":
         self._thread.start()

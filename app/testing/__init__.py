@@ -7,7 +7,10 @@ import pytest
 
 # Before they are imported, so that a failed assertion tells what it compared.
 pytest.register_assert_rewrite(
-    *(f"{__name__}.{each}" for each in ("clients", "contract", "notes", "pms", "tasks", "troubles"))
+    *(
+        f"{__name__}.{each}"
+        for each in ("clients", "connections", "contract", "notes", "pms", "tasks", "troubles")
+    )
 )
 
 from ..sandbox.faults import Fault, FaultKind, Faults

@@ -13,13 +13,16 @@ import pytest
 from ..connectors.base import Connector, Note, Task
 from ..http import Http
 from .clients import ClientsContract
+from .connections import ConnectionsContract
 from .notes import NotesContract
 from .pms import BODY, BODY_2, NAME, NEEDED, TITLE, WHEN, FakePms
 from .tasks import TasksContract
 from .troubles import TroublesContract
 
 
-class ConnectorContract(ClientsContract, NotesContract, TasksContract, TroublesContract):
+class ConnectorContract(
+    ClientsContract, NotesContract, TasksContract, TroublesContract, ConnectionsContract
+):
     """Subclass it, with `connector_class`, beside a `pms` fixture that yields a FakePms."""
 
     connector_class: ClassVar[type[Connector]]

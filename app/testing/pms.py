@@ -3,7 +3,7 @@
 import time
 import traceback
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol, TypeVar
 
@@ -11,6 +11,7 @@ from ..connectors.base import Connector, Kind, Note, PmsClient, Task
 from ..errors import ConnectorError
 from ..http import Http
 from ..sandbox.faults import Fault
+from ..sandbox.server import Server
 
 WHEN = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
 NUMBER = "+12125550142"
@@ -23,6 +24,11 @@ SPELLINGS = (
     "2125550142",
     "1-212-555-0142",
     "+1 (212) 555-0142",
+    "(212)555-0142",
+    "12125550142",
+    "1 (212) 555-0142",
+    "+1-212-555-0142",
+    "+1 212-555-0142",
 )
 NAME = "Zoë O'Brien-Müller"
 TITLE = "Incoming call answered by José (101)"
@@ -49,6 +55,8 @@ class FakePms(Protocol):
 
     secret: str
     """What the connector signs in with; it must never be quoted."""
+    server: Server
+    """What it is served by."""
 
     def connector(self, http: Http, *, secret: str | None = None) -> Connector: ...
     def add_clients(self, clients: Iterable[tuple[str, tuple[str, ...]]]) -> list[str]: ...
@@ -83,7 +91,9 @@ def gather(connector: Connector, cursor: Mapping[str, str] | None) -> dict[str, 
     return {client.id: client for page in connector.iter_clients(cursor) for client in page.clients}
 
 
-def readings(connector: Connector, client_id: str) -> list[Callable[[], object]]:
+def readings(
+    connector: Connector, client_id: str, note_id: str = "N1", task_id: str = "T1"
+) -> list[Callable[[], object]]:
     """The calls that only read, as far as this PMS has them."""
     able = connector.capabilities
     found: list[Callable[[], object]] = [
@@ -94,7 +104,22 @@ def readings(connector: Connector, client_id: str) -> list[Callable[[], object]]
         found.append(lambda: connector.find_clients(NUMBER))
     if able.find_by_reference:
         found.append(lambda: connector.find_by_reference(Kind.NOTE, client_id, "R-1"))
+    if able.find_by_reference and able.tasks:
+        found.append(lambda: connector.find_by_reference(Kind.TASK, client_id, "R-2"))
+    if able.read_notes:
+        found.append(lambda: connector.get_note(note_id))
+    if able.read_tasks:
+        found.append(lambda: connector.get_task(task_id))
     return found
+
+
+def readings_of(connector: Connector, note: Note) -> list[Callable[[], object]]:
+    """The same, of a note and a task that stand there."""
+    ids = [connector.create_note(note, "key").pms_id]
+    if connector.capabilities.tasks:
+        task = Task(note.client_id, "Call back", note.body, WHEN, "R-2")
+        ids.append(connector.create_task(task, "key-2").pms_id)
+    return readings(connector, note.client_id, *ids)
 
 
 def calls(connector: Connector, note: Note) -> list[Callable[[], object]]:
@@ -112,10 +137,43 @@ def calls(connector: Connector, note: Note) -> list[Callable[[], object]]:
         found.append(lambda: connector.complete_task("T1"))
         if able.reopen_task:
             found.append(lambda: connector.reopen_task("T1"))
-    if able.read_tasks:
-        found.append(lambda: connector.get_task("T1"))
     if able.delete_task:
         found.append(lambda: connector.delete_task("T1"))
+    return found
+
+
+def changes(
+    connector: Connector, note: Note, *, only_creates: bool = False
+) -> list[Callable[[], object]]:
+    """Writes of every sort, as far as this PMS has them, to records that stand there."""
+    able = connector.capabilities
+    pms_id = connector.create_note(note, "key").pms_id
+    found: list[Callable[[], object]] = [lambda: connector.create_note(note, "another")]
+    if able.create_client:
+        found.append(lambda: connector.create_client(NAME, NUMBER, "key of a client"))
+    if only_creates:
+        return found
+    if able.update_note:
+        found.append(lambda: connector.update_note(pms_id, note))
+    if able.delete_note:
+        found.append(lambda: connector.delete_note(pms_id))
+    return found + (_task_changes(connector, note) if able.tasks else [])
+
+
+def _task_changes(connector: Connector, note: Note) -> list[Callable[[], object]]:
+    able = connector.capabilities
+    task = Task(note.client_id, "Call back", note.body, WHEN, "R-2")
+    open_id = connector.create_task(task, "key-2").pms_id
+    done_id = connector.create_task(replace(task, reference="R-3", is_done=True), "key-3").pms_id
+    found: list[Callable[[], object]] = [
+        lambda: connector.create_task(task, "another-2"),
+        lambda: connector.update_task(open_id, task),
+        lambda: connector.complete_task(open_id),
+    ]
+    if able.reopen_task:
+        found.append(lambda: connector.reopen_task(done_id))
+    if able.delete_task:
+        found.append(lambda: connector.delete_task(open_id))
     return found
 
 

@@ -1,16 +1,52 @@
 """What a connector is held to where its PMS refuses, breaks off, dawdles or talks nonsense."""
 
+import time
+from collections.abc import Mapping
+from email.utils import formatdate
+
 import pytest
 
 from ..connectors.base import Connector, Kind, Note
-from ..errors import CredentialsRejected, OutcomeUnknown, RateLimited, Temporary
+from ..errors import (
+    ConnectorError,
+    CredentialsRejected,
+    OutcomeUnknown,
+    RateLimited,
+    RecordGone,
+    Temporary,
+)
 from ..http import Http
 from ..sandbox.faults import Fault, FaultKind
-from .pms import FakePms, assert_quotes_nothing, calls, needs, readings, wait_for
+from .pms import FakePms, assert_quotes_nothing, calls, changes, needs, readings_of, wait_for
+
+TELLING_NOTHING = (FaultKind.HTML, FaultKind.EMPTY, FaultKind.ERROR_INSIDE)
+"""Answers of 200 that tell of nothing that was asked for: a page to sign in at, say."""
+AWAY = 1000
+"""Seconds, after which a PMS lets itself be asked again."""
+LIMITS = {"at once": 1, "next week": 6 * 3600}
+"""Seconds that are waited in place of what is named."""
+
+
+def ways_to_wait(until: float) -> Mapping[str, Mapping[str, str]]:
+    """The headers by which PMSs tell when to come back: at a time, as a stamp."""
+    return {
+        "seconds": {"Retry-After": str(AWAY)},
+        "a date": {"Retry-After": formatdate(until, usegmt=True)},
+        "a stamp": {"X-RateLimit-Reset": f"{until:.0f}"},
+        "a stamp of milliseconds": {"X-RateLimit-Reset": f"{until * 1000:.0f}"},
+        "seconds until the reset": {"X-RateLimit-Reset": str(AWAY)},
+        "the draft's seconds": {"RateLimit-Reset": str(AWAY)},
+        "the standard's seconds": {"RateLimit": f'"requests";r=0;t={AWAY}'},
+        "at once": {"Retry-After": "0"},
+        "next week": {"Retry-After": "604800"},
+    }
 
 
 class TroublesContract:
     """What went wrong comes out as the error that has the right thing done about it."""
+
+    tells_of_changes = True
+    """Whether the PMS answers a change with what tells that it was made."""
 
     def test_a_wrong_secret_is_told_as_such(self, pms: FakePms, http: Http) -> None:
         stranger = pms.connector(http, secret="wrong-secret-of-4711")
@@ -70,7 +106,7 @@ class TroublesContract:
         assert connector.find_by_reference(Kind.NOTE, note.client_id, "R-1") == kept.id
         hasty.close()
 
-    @pytest.mark.parametrize("kind", [FaultKind.HTML, FaultKind.TRUNCATED])
+    @pytest.mark.parametrize("kind", [FaultKind.HTML, FaultKind.TRUNCATED, FaultKind.EMPTY])
     def test_a_create_with_an_unreadable_answer_is_in_doubt(
         self, pms: FakePms, connector: Connector, note: Note, kind: FaultKind
     ) -> None:
@@ -82,16 +118,54 @@ class TroublesContract:
         assert len(pms.kept(Kind.NOTE, note.client_id)) == 1
         assert_quotes_nothing(raised.value, pms.secret)
 
-    @pytest.mark.parametrize("kind", [FaultKind.HTML, FaultKind.TRUNCATED])
+    @pytest.mark.parametrize("kind", [*TELLING_NOTHING, FaultKind.TRUNCATED])
     def test_an_unreadable_answer_is_never_taken_for_an_empty_one(
         self, pms: FakePms, connector: Connector, note: Note, kind: FaultKind
     ) -> None:
+        standing = readings_of(connector, note)
         pms.fail(Fault(kind))
 
-        for call in readings(connector, note.client_id):
+        for call in standing:
             with pytest.raises(Temporary) as raised:
                 call()
             assert_quotes_nothing(raised.value, pms.secret)
+
+    @pytest.mark.parametrize("kind", TELLING_NOTHING)
+    def test_nothing_is_taken_for_done_that_no_answer_tells_of(
+        self, pms: FakePms, connector: Connector, note: Note, kind: FaultKind
+    ) -> None:
+        is_any_json_fine = not self.tells_of_changes and kind is not FaultKind.HTML
+        standing = changes(connector, note, only_creates=is_any_json_fine)
+        pms.fail(Fault(kind, only_writes=True))
+
+        for change in standing:
+            with pytest.raises(ConnectorError) as raised:
+                change()
+            assert not isinstance(raised.value, RecordGone)
+            assert_quotes_nothing(raised.value, pms.secret)
+
+    def test_a_reading_that_breaks_off_is_tried_again(
+        self, pms: FakePms, connector: Connector, note: Note
+    ) -> None:
+        standing = readings_of(connector, note)
+        pms.fail(Fault(FaultKind.DROP_AFTER))
+
+        for call in standing:
+            with pytest.raises(Temporary) as raised:
+                call()
+            assert_quotes_nothing(raised.value, pms.secret)
+
+    def test_however_a_time_to_come_back_is_told_it_is_heeded(
+        self, pms: FakePms, connector: Connector
+    ) -> None:
+        told = {}
+        for name, headers in ways_to_wait(time.time() + AWAY).items():
+            pms.fail(Fault(FaultKind.RATE_LIMIT, headers=headers))
+            with pytest.raises(RateLimited) as raised:
+                connector.check()
+            told[name] = raised.value.retry_after
+
+        assert told == {name: LIMITS.get(name, pytest.approx(AWAY, abs=AWAY / 10)) for name in told}
 
     def test_a_rate_limit_tells_when_to_come_back(
         self, pms: FakePms, connector: Connector, note: Note

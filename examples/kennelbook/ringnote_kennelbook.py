@@ -61,7 +61,10 @@ class KennelbookConnector(Connector):
         self._http = http
 
     def check(self) -> CheckResult:
-        return CheckResult(str(self._read("/account").get("name", self.title)))
+        name = self._read("/account").get("name")
+        if not isinstance(name, str):
+            raise Temporary(ODD_ANSWER)
+        return CheckResult(name or self.title)
 
     def find_clients(self, number: str) -> list[PmsClient]:
         national = phonenumbers.national_significant_number(phonenumbers.parse(number))
@@ -79,7 +82,7 @@ class KennelbookConnector(Connector):
         return self._create(Kind.NOTE, note.client_id, entry)
 
     def update_note(self, pms_id: str, note: Note) -> None:
-        self._call("PATCH", f"/diary/{pms_id}", _entry(note))
+        self._change(f"/diary/{pms_id}", _entry(note))
 
     def delete_note(self, pms_id: str) -> None:
         self._delete(f"/diary/{pms_id}")
@@ -95,13 +98,13 @@ class KennelbookConnector(Connector):
         return TaskStatus(is_done=done)
 
     def update_task(self, pms_id: str, task: Task) -> None:
-        self._call("PATCH", f"/todos/{pms_id}", _todo(task))
+        self._change(f"/todos/{pms_id}", _todo(task))
 
     def complete_task(self, pms_id: str) -> None:
-        self._call("PATCH", f"/todos/{pms_id}", {"done": True})
+        self._change(f"/todos/{pms_id}", {"done": True})
 
     def reopen_task(self, pms_id: str) -> None:
-        self._call("PATCH", f"/todos/{pms_id}", {"done": False})
+        self._change(f"/todos/{pms_id}", {"done": False})
 
     def delete_task(self, pms_id: str) -> None:
         self._delete(f"/todos/{pms_id}")
@@ -131,9 +134,16 @@ class KennelbookConnector(Connector):
             raise OutcomeUnknown(ODD_ANSWER)
         return Written(str(made["id"]))
 
+    def _change(self, path: str, changes: Json) -> None:
+        told = self._call("PATCH", path, changes)
+        # Whatever stands between may answer 200 for a Kennelbook that heard of nothing.
+        if not isinstance(told, dict) or "id" not in told:
+            raise Temporary(ODD_ANSWER)
+
     def _delete(self, path: str) -> None:
         try:
-            self._call("DELETE", path)
+            if self._call("DELETE", path) is not None:
+                raise Temporary(ODD_ANSWER)
         except RecordGone:
             return
 

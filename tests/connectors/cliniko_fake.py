@@ -195,6 +195,4 @@ def _where(patient: Json) -> str:
 def _refuse(status: int) -> Response:
     response = jsonify({"message": "Zoë O'Brien-Müller cannot be taken", "errors": {}})
     response.status_code = status
-    if status == 429:
-        response.headers["X-RateLimit-Reset"] = "17"
     return response

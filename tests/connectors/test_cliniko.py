@@ -9,7 +9,7 @@ from connectors.served import served
 
 from ringnote.connectors.base import Kind, Note
 from ringnote.connectors.cliniko import ClinikoConnector, root_of
-from ringnote.errors import ConfigError, CredentialsRejected, RecordGone, Temporary
+from ringnote.errors import ConfigError, CredentialsRejected, RecordGone
 from ringnote.testing import BODY, NAME, NUMBER, TITLE, ConnectorContract, gather
 
 WHEN = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
@@ -113,16 +113,6 @@ def test_a_walk_goes_on_from_every_cursor_it_gave(pms, http) -> None:
     assert [len(each.clients) for each in pages] == [100, 1, 0, 100, 22]
     for number, page in enumerate(pages[:-1]):
         assert list(connector.iter_clients(page.cursor)) == pages[number + 1 :]
-
-
-def test_a_reset_stamp_alone_tells_when_to_come_back(pms, http, httpserver) -> None:
-    header = {"X-RateLimit-Reset": "23"}
-    httpserver.expect_request("/v1/settings/public").respond_with_json({}, 429, header)
-
-    with pytest.raises(Temporary) as raised:
-        pms.connector(http, base_url=httpserver.url_for("/v1")).check()
-
-    assert raised.value.retry_after == 23
 
 
 def test_rights_that_are_missing_are_named(pms, http, httpserver) -> None:

@@ -16,7 +16,7 @@ from connectors.served import served
 from ringnote.connectors.base import Kind, Note, Rate, Task
 from ringnote.connectors.hubspot import HubSpotConnector
 from ringnote.connectors.hubspot_records import task_properties
-from ringnote.errors import ConfigError, CredentialsRejected, Temporary
+from ringnote.errors import ConfigError, CredentialsRejected, RateLimited, Temporary
 from ringnote.http import Http
 from ringnote.testing import BODY, BODY_2, NAME, TITLE, ConnectorContract, Kept, gather
 from ringnote.testing.repeating import Repeating
@@ -74,8 +74,24 @@ def test_searches_have_a_rate_of_their_own_and_an_account_may_have_another(pms, 
     higher = HubSpotConnector({"requests_in_10_seconds": "190"}, {"token": "pat-1"}, http)
 
     assert kinds == ["search", ""]
-    assert connector.rates == (Rate(100, 10.0), Rate(4, 1.0, "search"))
-    assert higher.rates == (Rate(190, 10.0), Rate(4, 1.0, "search"))
+    searches = Rate(4, 1.0, "search", counts_for_all=True)
+    assert connector.rates == (Rate(100, 10.0), searches)
+    assert higher.rates == (Rate(190, 10.0), searches)
+
+
+@pytest.mark.parametrize(
+    ("limit", "seconds"),
+    [("SECONDLY", 1), ("TEN_SECONDLY_ROLLING", 10), ("DAILY", 3600), ("ANOTHER", None)],
+)
+def test_the_limit_that_was_reached_tells_when_to_come_back(http, httpserver, limit, seconds):
+    told = {"status": "error", "errorType": "RATE_LIMIT", "policyName": limit}
+    httpserver.expect_request("/crm/v3/objects/contacts").respond_with_json(told, 429)
+    settings = {"base_url": httpserver.url_for("")}
+
+    with pytest.raises(RateLimited) as raised:
+        HubSpotConnector(settings, {"token": "t"}, http).check()
+
+    assert raised.value.retry_after == seconds
     with pytest.raises(ConfigError, match="requests_in_10_seconds must be a whole number"):
         HubSpotConnector({"requests_in_10_seconds": "0"}, {"token": "pat-1"}, http)
 

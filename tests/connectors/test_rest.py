@@ -125,6 +125,10 @@ def test_the_smallest_description_can_do_what_every_pms_must(connect):
         ("create_note = { path = '/n', body = '{{ body.x }}' }", "reaches for an attribute"),
         ("create_note = { path = '/n', body = '{{ f() }}' }", "calls something"),
         ("create_note = { method = 'PUT', path = '/n' }", "create_note.method"),
+        ("update_note = { path = '/n', read = 'n', body = '{}' }", "update_note.read: must begin"),
+        ("update_note = { path = '/n', read = '/n' }", "update_note.read: is of no use without"),
+        ("update_note = { path = '/n', read = '/{{ idd }}', body = '{}' }", 'variable "idd"'),
+        ("update_note = { path = '/n', expect = 'a[' }", "update_note.expect: a[ is no JMESPath"),
         ("find_note = { path = '/n' }", "find_note: neither asks for {{ reference }} nor"),
         ("get_task = { path = '/t', is_done = 'x' }", "get_task: is of no use without create_task"),
         ("create_task = { path = '/t' }", "create_task: needs complete_task beside it"),
@@ -610,3 +614,80 @@ def test_the_docs_tell_of_every_key_and_every_variable():
         field.description for field in Description.model_fields.values()
     }
     assert [each for each in of_parts if " ".join(each.split()) not in told] == []
+
+
+WHOLE = """[update_note]
+method = "PUT"
+path = "/notes/{{ id }}"
+read = "/notes/{{ id }}"
+record = "data.{text: text, kind: kind, own: own}"
+body = '{"text": {{ body }}, "own": {"title": {{ title }}}}'
+expect = "data.id"
+"""
+
+
+def test_a_record_that_is_taken_as_a_whole_is_sent_back_with_what_changes(connect, httpserver):
+    stands = {"id": "7", "text": "old", "kind": 3, "own": {"title": "old", "colour": "red"}}
+    httpserver.expect_request("/notes/7", method="GET").respond_with_json({"data": stands})
+    httpserver.expect_request("/notes/7", method="PUT").respond_with_json({"data": {"id": "7"}})
+
+    connect(WHOLE).update_note("7", NOTE)
+
+    (read, _), (sent, _) = httpserver.log
+    assert (read.method, sent.method) == ("GET", "PUT")
+    own = {"title": NOTE.title, "colour": "red"}
+    assert sent.get_json() == {"text": NOTE.body, "kind": 3, "own": own}
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "error"),
+    [({"data": None}, 200, Temporary), ([], 200, Temporary), ({}, 404, RecordGone)],
+)
+def test_where_a_whole_record_cannot_be_read_none_is_sent(
+    connect, httpserver, answer, status, error
+):
+    httpserver.expect_request("/notes/7", method="GET").respond_with_json(answer, status)
+
+    with pytest.raises(error):
+        connect(WHOLE).update_note("7", NOTE)
+
+    assert [request.method for request, _ in httpserver.log] == ["GET"]
+
+
+@pytest.mark.parametrize(
+    ("table", "error"), [("create_note", OutcomeUnknown), ("update_note", Temporary)]
+)
+def test_an_answer_of_other_than_what_is_expected_is_no_success(connect, httpserver, table, error):
+    httpserver.expect_request("/notes/7").respond_with_json({"id": "7", "state": "queued"})
+    method = {"create_note": "POST", "update_note": "PATCH"}[table]
+    connector = connect(
+        f"{table} = {{ path = '/notes/7', method = '{method}', expect = \"state == 'kept'\" }}"
+    )
+    do = {
+        "create_note": lambda: connector.create_note(NOTE, "key"),
+        "update_note": lambda: connector.update_note("7", NOTE),
+    }[table]
+
+    with pytest.raises(error, match="does not expect"):
+        do()
+
+
+@pytest.mark.parametrize(
+    ("said", "kind", "is_fine"),
+    [
+        ("OK", "text/plain", True),
+        ("<ok/>", "text/xml", True),
+        ("Sign in", "text/html; charset=utf-8", False),
+        (" <!DOCTYPE html><p>Sign in", "text/plain", False),
+    ],
+)
+def test_an_answer_that_is_ignored_is_no_web_page(connect, httpserver, said, kind, is_fine):
+    answered = httpserver.expect_request("/notes/7")
+    answered.respond_with_data(said, content_type=kind)
+    connector = connect("update_note = { path = '/notes/7', ignore_answer = true }")
+
+    if is_fine:
+        connector.update_note("7", NOTE)
+    else:
+        with pytest.raises(Temporary, match="a web page in place of JSON"):
+            connector.update_note("7", NOTE)

@@ -32,3 +32,4 @@ class TestOpenDental(Described):
     connector_class = RestConnector.described_by({"file": examples()["opendental"]})
     pms_class = OpenDentalPms
     assignee = "75"
+    tells_of_changes = False

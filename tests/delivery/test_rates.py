@@ -162,6 +162,22 @@ def buy(runtime, connection):
     meter_of(runtime, connection).pass_("")
 
 
+@pytest.mark.parametrize("counts_for_all", [False, True])
+def test_a_search_is_bought_of_all_requests_too_where_it_counts_for_them(
+    runtime, slow, counts_for_all
+):
+    meter = meter_of(runtime, slow)
+    searches = Rate(100, 1000.0, "search", counts_for_all)
+    meter.rates = (*meter.rates, searches)
+
+    meter.pass_("search")
+
+    with runtime.db.reading() as session:
+        row = session.get_one(PaceBucket, (slow.id, ""))
+        left = Bucket(row.tokens, row.per_second, row.refilled_at)
+        assert left.whole_tokens(runtime.db.present(session)) == (2 if counts_for_all else 3)
+
+
 def test_who_reads_leaves_one_to_those_who_write_and_is_told_when_to_come_back(runtime, slow):
     for _ in range(2):
         buy(runtime, slow)

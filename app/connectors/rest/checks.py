@@ -29,9 +29,11 @@ AUTH = {
 SECRET = ("token", "password", "value", "client_secret")
 RESERVED = frozenset().union(*VARIABLES.values()) | {"file", "timezone", "loop"}
 PATHS = frozenset({"items", "id", "text", "account", "note_title", "note_body"}) | frozenset(
-    {"is_done", "is_gone", "closed_at", "closed_by"}
+    {"is_done", "is_gone", "closed_at", "closed_by", "expect", "record"}
 )
 """The keys of requests that are JMESPaths."""
+PLACES = {"path": in_paths, "read": in_paths, "body": in_bodies}
+"""What templates in some places are filled in by."""
 SAMPLE = 'Call "back"\nMia\'s <ears>'
 AT = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
 SAMPLES: dict[str, Any] = dict.fromkeys(RESERVED, SAMPLE) | {
@@ -137,11 +139,15 @@ def _of_rates(described: Description) -> Iterator[Told]:
 def _of_request(place: Place, request: Request, known: Collection[str]) -> Iterator[Told]:
     if not request.path.startswith("/"):
         yield Told((*place, "path"), "must begin with /; what stands before it is base_url")
+    if getattr(request, "read", "/")[:1] not in ("", "/"):
+        yield Told((*place, "read"), "must begin with /; what stands before it is base_url")
+    if getattr(request, "read", "") and not request.body:
+        yield Told((*place, "read"), "is of no use without body: what changes in the record")
     if request.body and request.form:
         yield Told((*place, "form"), "stands beside body; a request has one of them")
     spelled = {*known} - {"phone"}
     for within, source in templates_of(request):
-        there = {"path": in_paths, "body": in_bodies}.get(str(within[0]), in_texts)
+        there = PLACES.get(str(within[0]), in_texts)
         faults = list(
             _of_template(
                 (*place, *within), source, spelled if within[0] == "spellings" else known, there()

@@ -190,7 +190,7 @@ class RestConnector(Connector):
         return Written(pms_id, was_there=answer.status == request.repeat_status)
 
     def _do(self, name: str, given: Mapping[str, Any]) -> None:
-        self._send(self._one(getattr(self._described, name), name), given)
+        self._sender.change(self._one(getattr(self._described, name), name), given)
 
     def _delete(self, name: str, pms_id: str) -> None:
         try:

@@ -87,6 +87,13 @@ def fill_body(source: str, given: Variables) -> Any:
         ) from None
 
 
+def put_into(record: Any, changes: Any) -> Any:
+    """A record with these changes: what they leave out stays as it is, within objects too."""
+    if not isinstance(record, dict) or not isinstance(changes, dict):
+        return changes
+    return record | {name: put_into(record.get(name), each) for name, each in changes.items()}
+
+
 def fill_text(source: str, given: Variables) -> str:
     """A template of a plain text with these variables. Raises RecordRejected if it fails."""
     return _fill(in_texts(), source, given)

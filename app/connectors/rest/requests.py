@@ -52,6 +52,9 @@ class Request(Section):
     """A template of JSON, in which each {{ … }} becomes a JSON value, with its own quotes."""
     form: dict[str, str] = {}
     """In place of `body`: fields of an HTML form."""
+    expect: str = ""
+    """What is true of an answer of 2xx that tells of what was asked for, such as id. Any other is
+    tried again; after a create it is looked up first."""
 
 
 class Reading(Request):
@@ -107,7 +110,12 @@ class Change(Request):
 
     method: Literal["PATCH", "PUT", "POST", "DELETE"] = "PATCH"
     ignore_answer: bool = False
-    """Whether an answer that is no JSON is fine, as long as its status is."""
+    """Whether an answer that is no JSON is fine, as long as its status is and it is no web page."""
+    read: str = ""
+    """For a PMS that takes whole records only: the path at which the record is read before. What
+    `body` says is put into it, object by object, and the whole is sent back."""
+    record: Path = "@"
+    """read: where in its answer the record is, and which of its fields are sent back."""
 
 
 class Removal(Change):

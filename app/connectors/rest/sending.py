@@ -2,6 +2,7 @@
 
 from base64 import b64encode
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from ...errors import (
@@ -15,10 +16,10 @@ from ...errors import (
 )
 from ...http import Answer, Http
 from ..oauth import ClientCredentials
-from .answers import is_true, look
+from .answers import is_true, look, odd
 from .description import Auth, Description
-from .filling import Filled, Variables, fill, fill_text
-from .requests import Change, Create, Request
+from .filling import Filled, Variables, fill, fill_text, put_into
+from .requests import Change, Create, Reading, Request
 
 ERRORS: Mapping[str, type[ConnectorError]] = {
     "busy": Temporary,
@@ -27,6 +28,9 @@ ERRORS: Mapping[str, type[ConnectorError]] = {
     "gone": RecordGone,
     "credentials": CredentialsRejected,
 }
+
+
+UNEXPECTED = "the PMS answered in a form that its description does not expect"
 
 
 class Sender:
@@ -41,12 +45,31 @@ class Sender:
         self.given = {**given, "timezone": fill_text(described.timezone, given)}
         self.base = fill_text(described.base_url, given).strip().rstrip("/")
 
-    def send(self, request: Request, given: Variables, url: str | None = None) -> Answer:
-        """One exchange; `url` in place of the address that the request makes.
+    def change(self, change: Change, given: Variables) -> None:
+        """Change a record: by what is to change of it, or by all of it as it was read before."""
+        record = None
+        if change.read:
+            told = self.send(Reading(path=change.read, headers=change.headers), given).json
+            record = look(change.record, told, "a record")
+            if not isinstance(record, dict):
+                raise odd("a record")
+        self.send(change, given, record=record)
+
+    def send(
+        self,
+        request: Request,
+        given: Variables,
+        url: str | None = None,
+        record: Mapping[str, Any] | None = None,
+    ) -> Answer:
+        """One exchange; `url` in place of the address that the request makes, the body put into a
+        `record` if there is one.
 
         Raises the tree of ConnectorError. Only a create leaves its outcome in doubt.
         """
         filled = fill(request, {**self.given, **given})
+        if record is not None:
+            filled = replace(filled, json=put_into(record, filled.json))
         try:
             answer = self._signed_in(filled, url)
         except ConnectorError as error:
@@ -55,6 +78,8 @@ class Sender:
             raise self._in_its_terms(request, error) from None
         if self._errors.when and is_true(self._errors.when, answer.json, "what tells an error"):
             raise self._told_inside(request, answer)
+        if request.expect and not is_true(request.expect, answer.json, "what was asked for"):
+            raise self._in_its_terms(request, OutcomeUnknown(UNEXPECTED, status=answer.status))
         return answer
 
     def _signed_in(self, filled: Filled, url: str | None) -> Answer:
@@ -145,4 +170,5 @@ def _make(kind: type[ConnectorError], said: str, error: ConnectorError) -> Conne
 def _is_fine(request: Request, error: ConnectorError) -> bool:
     """Whether what was answered is no JSON, but need not be."""
     is_ignored = isinstance(request, Change) and request.ignore_answer
-    return is_ignored and error.status is not None and 200 <= error.status < 300
+    is_success = error.status is not None and 200 <= error.status < 300
+    return is_ignored and is_success and not error.is_web_page

@@ -64,6 +64,8 @@ def templates_of(request: Request) -> Iterator[tuple[Place, str]]:
         yield from (((table, name), each) for name, each in getattr(request, table).items())
     if request.body:
         yield ("body",), request.body
+    if read := getattr(request, "read", ""):
+        yield ("read",), read
     for number, each in enumerate(getattr(request, "spellings", ())):
         yield ("spellings", number), each
 
