@@ -14,6 +14,7 @@ from ..connectors.rest.trial import try_out
 from ..connectors.trial_steps import Step
 from ..curl import LEFT_TO_CURL
 from ..delivery.account_settings import make_connector
+from ..delivery.trial_meter import TrialMeter
 from ..errors import InputError
 from ..exchanges import Exchange, trim
 from ..numbers import read_number
@@ -160,7 +161,9 @@ def _try(
     sought = read_number(number, region).e164 if number else None
     if number and not sought:
         raise InputError(f"{number!r} is no telephone number in {region}; write it as +1…")
-    made = make_connector(runtime.http, "rest", shown, hidden)
+    meter = TrialMeter(runtime.clock)
+    made = make_connector(runtime.http, "rest", shown, hidden, meter.pass_)
+    meter.rates = made.rates
     return try_out(made, region, sought, client, runtime.clock())
 
 

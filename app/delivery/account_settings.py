@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from ..connectors import CONNECTORS, find_connector, why_unknown
 from ..connectors.base import Connector
 from ..errors import ConfigError, InputError
-from ..http import Http
+from ..http import Http, Pass
 from ..models import Connection
 from ..runtime import Runtime
 from .meter import Meter
@@ -34,10 +34,14 @@ def connector_for(connection: Connection, runtime: Runtime) -> Connector:
 
 
 def make_connector(
-    http: Http, connector_name: str, settings: Mapping[str, str], secrets: Mapping[str, str]
+    http: Http,
+    connector_name: str,
+    settings: Mapping[str, str],
+    secrets: Mapping[str, str],
+    pass_: Pass | None = None,
 ) -> Connector:
-    """A connector of what a person gave. Raises InputError or ConfigError, with every fault, unless
-    one can be made of it. Touches no network.
+    """A connector of what a person gave; `pass_` is asked before each of its requests. Raises
+    InputError or ConfigError, with every fault, unless one can be made of it. Touches no network.
     """
     kind = CONNECTORS.get(connector_name)
     if kind is None:
@@ -58,7 +62,7 @@ def make_connector(
     ]
     made = None
     try:
-        made = kind(_with_defaults(kind, settings), dict(secrets), http.knowing(secrets))
+        made = kind(_with_defaults(kind, settings), dict(secrets), http.knowing(secrets, pass_))
     except ConfigError as error:
         # A constructor speaks of what is missing or in the wrong place too; once is enough.
         told = {each.split()[0] for each in faults}

@@ -53,6 +53,13 @@ def prepaid(tokens: int) -> Iterator[Prepaid]:
         _PREPAID.reset(token)
 
 
+def rates_for(rates: Sequence[Rate], kind: str) -> list[Rate]:
+    """The rates that a request to an endpoint of this kind counts for."""
+    own = [each for each in rates if each.kind == kind]
+    counts_for_all = any(each.counts_for_all for each in own)
+    return own + [each for each in rates if counts_for_all and each.kind == WRITES != kind]
+
+
 class Meter:
     """Lets the requests of one connection pass at the `rates` of its connector. Safe to share
     between threads."""
@@ -67,14 +74,8 @@ class Meter:
 
         Raises RateLimited where that is long, Temporary if the database does not say.
         """
-        rate = self._rate(kind)
-        if rate is not None:
+        for rate in rates_for(self.rates, kind):
             self._take(rate)
-        if rate is not None and rate.counts_for_all and (of_all := self._rate(WRITES)):
-            self._take(of_all)
-
-    def _rate(self, kind: str) -> Rate | None:
-        return next((each for each in self.rates if each.kind == kind), None)
 
     def _take(self, rate: Rate) -> None:
         purse = _PREPAID.get()

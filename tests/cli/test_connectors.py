@@ -106,6 +106,17 @@ def test_nothing_more_is_tried_with_a_token_that_is_refused(nearby, file, pms):
     assert "2. " not in result.stdout
 
 
+def test_a_trial_keeps_to_the_rates_of_the_description(nearby, file, pms):
+    rates = "rates = [{ requests = 1, seconds = 3000 }]"
+    file.write_text(file.read_text().replace("[limits]\n", f"[limits]\n{rates}\n"))
+
+    result = run(None, "connector", "check", str(file), "--live", *account(pms))
+
+    # One request may be sent, and signing in takes three.
+    assert result.stdout.count("GET ") == 1
+    assert "WRONG: as many requests were sent to the PMS as it takes for now" in result.stdout
+
+
 def test_what_is_wrong_is_told_with_where_to_look(nearby, file, pms):
     pms.add_clients([("Zoë O'Brien", ("(212) 555-0142",))])
     file.write_text(file.read_text().replace('phones = "phones"', 'phones = "numbers"'))

@@ -22,6 +22,7 @@ from ringnote.delivery.connections import open_connection
 from ringnote.delivery.cost import requests_for
 from ringnote.delivery.deliver import deliver
 from ringnote.delivery.meter import Meter, prepaid
+from ringnote.delivery.trial_meter import TrialMeter
 from ringnote.errors import RateLimited
 from ringnote.models import Attempt, Entry, EntryKind, EntryState, OutboxRow, Pace, PaceBucket
 from ringnote.runtime import Runtime
@@ -156,6 +157,23 @@ def meter_of(runtime, connection):
     meter = Meter(runtime.db, connection.id)
     meter.rates = (Rate(*map(int, connection.settings["rate"].split("/"))),)
     return meter
+
+
+def test_a_trial_waits_for_each_rate_that_a_request_counts_for():
+    waits, at = [], [utc_now()]
+
+    def sleep(seconds):
+        waits.append(seconds)
+        at[0] += timedelta(seconds=seconds)
+
+    meter = TrialMeter(lambda: at[0], sleep)
+    meter.rates = (Rate(1, 4.0), Rate(1, 2.0, "search", counts_for_all=True))
+
+    for kind in ("", "search", "search", "other"):
+        meter.pass_(kind)
+
+    apart = APART_SECONDS
+    assert waits == pytest.approx([0, 0, 4 + apart, 0, 4 + apart], abs=1e-3)
 
 
 def buy(runtime, connection):
