@@ -218,8 +218,11 @@ class Http:
 
 def _unreadable(method: str, response: requests.Response, body: bytes) -> ConnectorError:
     """The error that an answer of 2xx is which is no JSON."""
+    # By what it says, too: many a server calls whatever it answers text/html.
     kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    is_web_page = kind in WEB_PAGES or bool(LIKE_A_WEB_PAGE.match(body))
+    is_web_page = bool(LIKE_A_WEB_PAGE.match(body)) or (
+        kind in WEB_PAGES and body.lstrip().startswith(b"<")
+    )
     said = "a web page in place of JSON" if is_web_page else "something other than JSON"
     raised = OutcomeUnknown if method == "POST" else Temporary
     error = raised(f"the PMS answered with {said}", status=response.status_code)

@@ -23,6 +23,8 @@ from ringnote.sandbox.server import Server
 from ringnote.testing import Kept, make_faulty
 
 Json = dict[str, Any]
+OWN_LIST = "74"
+"""The list of tasks that are for nobody."""
 START = datetime(2026, 3, 1, tzinfo=UTC)
 
 
@@ -103,15 +105,22 @@ class EspoPms(DescribedPms):
     client_key = "parentId"
     id_key: ClassVar = {"client": "id", "note": "id", "task": "id"}
 
+    def __init__(self) -> None:
+        self.numbers: set[tuple[str, str | None]] = set()
+        """Whose numbers they are, of which a list tells the first alone."""
+        super().__init__()
+
     def secrets(self, secret: str) -> dict[str, str]:
         return {"api_key": secret}
 
     def add_clients(self, clients: Iterable[tuple[str, tuple[str, ...]]]) -> list[str]:
         added = []
         for name, numbers in clients:
-            held = read_number(numbers[0], "US").e164 if numbers else None
-            record = {"name": name, "phoneNumber": held, "modifiedAt": self.now()}
-            added.append(str(self.add("client", record)["id"]))
+            held = [read_number(each, "US").e164 for each in numbers]
+            record = {"name": name, "phoneNumber": next(iter(held), None), "modifiedAt": self.now()}
+            client_id = str(self.add("client", record)["id"])
+            self.numbers |= {(client_id, each) for each in held}
+            added.append(client_id)
         return added
 
     def rename_client(self, client_id: str, name: str) -> None:
@@ -193,7 +202,10 @@ class EspoPms(DescribedPms):
             return True
         if request.args["where[0][type]"] != "equals":
             abort(400)
-        return bool(record[request.args["where[0][attribute]"]] == request.args["where[0][value]"])
+        attribute, value = request.args["where[0][attribute]"], request.args["where[0][value]"]
+        if attribute == "phoneNumber":
+            return (record["id"], value) in self.numbers
+        return bool(record[attribute] == value)
 
     def _page(self, found: list[Json]) -> Response:
         start, size = int(request.args.get("offset", 0)), int(request.args["maxSize"])
@@ -211,7 +223,11 @@ class OpenDentalPms(DescribedPms):
     id_key: ClassVar = {"client": "PatNum", "note": "CommlogNum", "task": "TaskNum"}
 
     def settings(self) -> dict[str, str]:
-        given = {"timezone_of_server": "America/New_York", "task_list": "74", "comm_type": "239"}
+        given = {
+            "timezone_of_server": "America/New_York",
+            "task_list": OWN_LIST,
+            "comm_type": "239",
+        }
         return super().settings() | given
 
     def secrets(self, secret: str) -> dict[str, str]:
@@ -248,7 +264,8 @@ class OpenDentalPms(DescribedPms):
             head, body = each["Descript"].split("\n\n", 1)
             is_done, own = each["TaskStatus"] == "Done", each["TaskListNum"]
             title = head.split("\nDue ")[0]
-            kept.append(Kept(str(each["TaskNum"]), title, body, is_done, str(own)))
+            whom = "" if str(own) == OWN_LIST else str(own)
+            kept.append(Kept(str(each["TaskNum"]), title, body, is_done, whom))
         return kept
 
     def close(self, pms_id: str) -> None:
@@ -279,8 +296,10 @@ class OpenDentalPms(DescribedPms):
 
         @app.get("/tasks")
         def tasks() -> Response:
-            if "KeyNum" not in request.args:
-                return self._page(list(self.held["task"].values()))
+            # All were written more than 14 days ago.
+            if "DateTimeOriginal" not in request.args:
+                return self._page([])
+            require_plain(request.args["DateTimeOriginal"])
             return self._page(self.records("task", request.args["KeyNum"]))
 
         @app.post("/commlogs")

@@ -677,7 +677,8 @@ def test_an_answer_of_other_than_what_is_expected_is_no_success(connect, httpser
     [
         ("OK", "text/plain", True),
         ("<ok/>", "text/xml", True),
-        ("Sign in", "text/html; charset=utf-8", False),
+        ("OK", "text/html", True),
+        ("<p>Sign in", "text/html; charset=utf-8", False),
         (" <!DOCTYPE html><p>Sign in", "text/plain", False),
     ],
 )
