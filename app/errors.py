@@ -43,23 +43,25 @@ class WebhookError(RingnoteError):
 class ConnectorError(RingnoteError):
     """What a PMS answered, translated. `status` is the HTTP status, if there was an answer; `code`
     is what the answer calls the error, where it is known how to read it. It may quote a client.
-    `is_web_page`: it answered so under 2xx, as who wants somebody to sign in does."""
+    `is_web_page`: it answered so under 2xx, as who wants somebody to sign in does. `retry_after`:
+    the seconds that it asks to be left alone for, None where it named no time."""
 
     def __init__(self, message: str, *, status: int | None = None) -> None:
         self.status = status
         self.code = ""
         self.is_web_page = False
+        self.retry_after: float | None = None
         super().__init__(message)
 
 
 class Temporary(ConnectorError):
-    """The PMS cannot do it now. `retry_after` is in seconds, None where it named no time."""
+    """The PMS cannot do it now."""
 
     def __init__(
         self, message: str, *, status: int | None = None, retry_after: float | None = None
     ) -> None:
-        self.retry_after = retry_after
         super().__init__(message, status=status)
+        self.retry_after = retry_after
 
 
 class RateLimited(Temporary):

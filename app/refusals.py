@@ -31,25 +31,22 @@ def read_refusal(
     code_of: CodeOf | None,
 ) -> ConnectorError:
     """The error that an answer is, by its status; its `code` is as `code_of` reads it."""
-    error = _by_status(status, headers, body, wait_headers)
+    error = _by_status(status, f"the PMS answered {status}{_word(body)}")
+    error.retry_after = retry_after(headers, datetime.now(UTC), wait_headers)
     if code_of is not None:
         error.code = _read_code(body, code_of)
     return error
 
 
-def _by_status(
-    status: int, headers: Mapping[str, str], body: bytes, wait_headers: Sequence[str]
-) -> ConnectorError:
-    said = f"the PMS answered {status}{_word(body)}"
-    wait = retry_after(headers, datetime.now(UTC), wait_headers)
+def _by_status(status: int, said: str) -> ConnectorError:
     if status == 429:
-        return RateLimited(said, status=status, retry_after=wait)
+        return RateLimited(said, status=status)
     if status in (401, 403):
         return CredentialsRejected(said, status=status)
     if status in (404, 410):
         return RecordGone(said, status=status)
     if 300 <= status < 400 or status in (408, 425) or status >= 500:
-        return Temporary(said, status=status, retry_after=wait)
+        return Temporary(said, status=status)
     return RecordRejected(said, status=status)
 
 

@@ -21,6 +21,9 @@ SLACK = 0.1
 """The part of its life before whose end a token is renewed."""
 LIVES_SECONDS = 300.0
 """How long a token is taken to live of which nothing is told."""
+REFUSED = "the PMS gives no token for this client_id and client_secret"
+REFUSALS = ("invalid_client", "unauthorized_client", "invalid_grant", "invalid_scope")
+"""What it may call that, under 200 too, though RFC 6749 (5.2) has it otherwise."""
 REST_SECONDS = 15.0
 """After a renewal that failed, while the former token is in force: so long none is tried."""
 
@@ -153,12 +156,14 @@ class ClientCredentials:
             said = "token_url leads to nothing that gives tokens"
             raise CredentialsRejected(said, status=error.status) from None
         except RecordRejected as error:
-            said = "the PMS gives no token for this client_id and client_secret"
-            raise CredentialsRejected(said, status=error.status) from None
-        if not isinstance(told, dict) or not isinstance(told.get("access_token"), str):
+            raise CredentialsRejected(REFUSED, status=error.status) from None
+        text = told.get("access_token") if isinstance(told, dict) else None
+        if not text and isinstance(told, dict) and told.get("error") in REFUSALS:
+            raise CredentialsRejected(REFUSED)
+        if not isinstance(text, str) or not text:
             raise Temporary("the PMS answered with something other than a token")
         seconds = _seconds(told.get("expires_in"))
-        return Token(told["access_token"], seconds * (1 - SLACK), seconds)
+        return Token(text, seconds * (1 - SLACK), seconds)
 
 
 def _seconds(lives: object) -> float:

@@ -48,7 +48,7 @@ class Connectors(Mapping[str, type[Connector]]):
     def __init__(self, shipped: Iterable[type[Connector]]) -> None:
         self._shipped = {each.name: each for each in shipped}
         self._plugins: _Plugins | None = None
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def __getitem__(self, name: str) -> type[Connector]:
         return self._shipped[name] if name in self._shipped else self._found().usable[name]
@@ -70,7 +70,13 @@ class Connectors(Mapping[str, type[Connector]]):
     def _found(self) -> _Plugins:
         with self._lock:
             if self._plugins is None:
-                self._plugins = _load(self._shipped)
+                # What a plugin finds here that looks while it is being loaded itself.
+                self._plugins = _Plugins()
+                try:
+                    self._plugins = _load(self._shipped)
+                except KeyboardInterrupt:
+                    self._plugins = None
+                    raise
             return self._plugins
 
 

@@ -22,6 +22,7 @@ class TokenUrl:
         self.asked = 0
         self.shelf = None
         self.error: Exception | None = None
+        self.told: object = None
         self.is_asked, self.may_answer = threading.Event(), threading.Event()
         self.may_answer.set()
 
@@ -32,7 +33,8 @@ class TokenUrl:
         assert self.may_answer.wait(10)
         if self.error:
             raise self.error
-        return Answer(200, {}, {"access_token": f"token-{nth}", "expires_in": LIVES})
+        token = {"access_token": f"token-{nth}", "expires_in": LIVES}
+        return Answer(200, {}, token if self.told is None else self.told)
 
 
 class Clock:
@@ -57,6 +59,23 @@ def clock(monkeypatch):
     clock = Clock()
     monkeypatch.setattr("ringnote.connectors.oauth.time.monotonic", clock)
     return clock
+
+
+@pytest.mark.parametrize(
+    ("told", "error"),
+    [
+        ({"error": "invalid_client"}, CredentialsRejected),
+        ({"error": "temporarily_unavailable"}, Temporary),
+        ({"access_token": ""}, Temporary),
+        ({"access_token": 17}, Temporary),
+        ([], Temporary),
+    ],
+)
+def test_an_error_under_200_is_no_token(url, sign_in, told, error):
+    url.told = told
+
+    with pytest.raises(error):
+        sign_in.token()
 
 
 def ask_at_once(sign_in, url, pool):

@@ -3,9 +3,10 @@
 import sys
 import threading
 from collections import Counter
+from textwrap import dedent
 
 import pytest
-from connectors.plugged import plug_in
+from connectors.plugged import WORKING, plug_in
 
 from ringnote.connectors import CONNECTORS
 from ringnote.connectors.plugins import Connectors
@@ -56,6 +57,21 @@ def test_many_threads_load_a_plugin_once(folder, connectors, monkeypatch):
         thread.join()
 
     assert counted["acme"] == 1
+
+
+def test_a_plugin_that_asks_for_others_while_it_is_loaded_finds_those_shipped(
+    folder, connectors, monkeypatch
+):
+    monkeypatch.setattr(sys, "connectors_asked_by_plugin", connectors, raising=False)
+    ask = "import sys\nassert list(sys.connectors_asked_by_plugin) == ['sandbox']\n"
+    plug_in(folder, "acme", ask + dedent(WORKING))
+    asked = []
+    thread = threading.Thread(target=lambda: asked.extend(connectors), daemon=True)
+
+    thread.start()
+    thread.join(30)
+
+    assert (asked, connectors.broken()) == (["sandbox", "acme"], [])
 
 
 BROKEN = {

@@ -13,6 +13,7 @@ from werkzeug import Request, Response
 from ringnote.connectors import CONNECTORS, find_connector
 from ringnote.connectors.base import Kind, Note, Rate, Task, Written
 from ringnote.connectors.rest import description, requests
+from ringnote.connectors.rest.answers import read_moment
 from ringnote.connectors.rest.connector import RestConnector
 from ringnote.connectors.rest.description import Description
 from ringnote.connectors.rest.filling import VARIABLES
@@ -488,6 +489,54 @@ def test_nothing_is_gone_that_was_to_be_written(connect, httpserver):
         connect(*ERRORS).create_note(NOTE, "key")
 
 
+def test_a_wait_is_heeded_by_whatever_an_error_is_told(connect, httpserver):
+    limited = {"error": {"code": "THROTTLED"}}
+    lines = [full("update_note"), *ERRORS, "errors.statuses.403 = 'slow_down'"]
+    waits = []
+    for status in (200, 400, 403):
+        httpserver.clear()
+        answered = httpserver.expect_request("/notes/7")
+        answered.respond_with_json(limited, status, {"Retry-After": "17"})
+        with pytest.raises(RateLimited) as raised:
+            connect(*lines).update_note("7", NOTE)
+        waits.append(raised.value.retry_after)
+
+    assert waits == [17, 17, 17]
+
+
+@pytest.mark.parametrize("pms_id", [".", ".."])
+def test_an_id_leads_nowhere_else(connect, httpserver, pms_id):
+    with pytest.raises(RecordRejected):
+        connect(full("delete_note")).delete_note(pms_id)
+
+    assert httpserver.log == []
+
+
+@pytest.mark.parametrize(
+    ("told", "read"),
+    [
+        ("2026-03-02 09:30:00", WHEN),
+        ("2026-03-02T14:30:00Z", WHEN),
+        ("20260302093000", WHEN),
+        ("20260302", WHEN.replace(hour=5, minute=0)),
+        (1772461800, WHEN),
+        ("1772461800", WHEN),
+        (1772461800000, WHEN),
+        ("0001-01-01 00:00:00", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_a_time_is_read_however_it_is_written(told, read):
+    assert read_moment("at", {"at": told}, "America/New_York", "a time") == read
+
+
+@pytest.mark.parametrize("told", ["yesterday", True, [1], "99999999"])
+def test_what_is_no_time_is_told_as_odd(told):
+    with pytest.raises(Temporary, match="its description does not know: a time"):
+        read_moment("at", {"at": told}, "UTC", "a time")
+
+
 def test_statuses_may_mean_something_else_and_waits_be_told_otherwise(connect, httpserver):
     httpserver.expect_request("/notes").respond_with_json(
         {}, status=420, headers={"X-Come-Back": "17"}
@@ -537,11 +586,11 @@ def test_an_answer_without_an_id_leaves_open_whether_it_was_written(connect, htt
 
 def test_an_id_may_stand_in_the_location(connect, httpserver):
     httpserver.expect_request("/notes").respond_with_data(
-        "", status=201, headers={"Location": "https://x.example/notes/N-17/"}
+        "", status=201, headers={"Location": "https://x.example/notes/N%20-17/"}
     )
     create = """create_note = { path = "/notes", id = "", body = '{"text": {{ body }}}' }"""
 
-    assert connect(create).create_note(NOTE, "key") == Written("N-17")
+    assert connect(create).create_note(NOTE, "key") == Written("N -17")
 
 
 def test_an_answer_that_is_no_json_is_fine_where_it_says_so(connect, httpserver):

@@ -3,6 +3,7 @@
 Whatever is not as the description says raises Temporary: nothing is taken for empty that is odd.
 """
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -19,6 +20,8 @@ ODD = "the PMS answered in a form that its description does not know: {what}"
 MILLISECONDS = 1e11
 """A stamp that is larger counts milliseconds: in seconds it would be after the year 5000."""
 
+COMPACT = re.compile("[0-9]{8}([0-9]{6})?")
+"""A time without signs, such as 20260302143000; no stamp has as many digits."""
 FIRST_YEAR = 1900
 """What is before it, such as 0001-01-01, stands for no time at all."""
 
@@ -89,7 +92,11 @@ def read_moment(path: str, told: Any, zone: str, what: str) -> datetime | None:
     found = look(path, told, what) if path else None
     if found is None or found == "":
         return None
+    if isinstance(found, bool):
+        raise odd(what)
     try:
+        if isinstance(found, str) and COMPACT.fullmatch(found):
+            found = f"{found[:8]}T{found[8:] or '000000'}"
         if isinstance(found, int | float) or str(found).isdigit():
             stamp = float(found)
             seconds = stamp / 1000 if stamp > MILLISECONDS else stamp

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from functools import lru_cache
 from typing import Any, ClassVar, TypeVar
+from urllib.parse import unquote
 
 from ...errors import ConfigError, CredentialsRejected, OutcomeUnknown, RecordGone, Temporary
 from ...http import Answer, Http
@@ -245,7 +246,7 @@ def _new_id(request: Create, answer: Answer) -> str:
     found = re.search(r"([^/?#]+)/?(?:[?#]|$)", answer.headers.get("Location", ""))
     if not found:
         raise odd("a new record's Location")
-    return found[1]
+    return unquote(found[1])
 
 
 def _note(note: Note) -> dict[str, Any]:

@@ -119,7 +119,7 @@ def in_texts() -> ImmutableSandboxedEnvironment:
 @cache
 def in_paths() -> ImmutableSandboxedEnvironment:
     """For paths: a value is one part of it, whatever is in it."""
-    return make_environment(FILTERS, lambda value: quote(_text(value), safe=""))
+    return make_environment(FILTERS, _path_part)
 
 
 @cache
@@ -151,6 +151,14 @@ def _text(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(_plain(value))
+
+
+def _path_part(value: Any) -> str:
+    part = quote(_text(value), safe="")
+    if part in (".", ".."):
+        # Alone between slashes it would lead elsewhere, and no encoding keeps it from that.
+        raise ValueError(part)
+    return part
 
 
 @pass_context

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from ...clock import utc_now
 from ...errors import (
     ConnectorError,
     CredentialsRejected,
@@ -15,6 +16,7 @@ from ...errors import (
     Temporary,
 )
 from ...http import Answer, Http
+from ...waits import retry_after
 from ..oauth import ClientCredentials
 from .answers import is_true, look, odd
 from .description import Auth, Description
@@ -40,7 +42,8 @@ class Sender:
         self._errors = described.errors
         self._headers = described.headers
         self._auth = described.auth
-        self._http = http.waiting_by(described.limits.wait_headers).naming_by(self._code_in)
+        self._wait_headers = described.limits.wait_headers
+        self._http = http.waiting_by(self._wait_headers).naming_by(self._code_in)
         self._sign_in = _sign_in(described.auth, given, http)
         self.given = {**given, "timezone": fill_text(described.timezone, given)}
         self.base = fill_text(described.base_url, given).strip().rstrip("/")
@@ -150,6 +153,7 @@ class Sender:
         # Only codes that the description names are told: any other may quote a client.
         said = f"the PMS told an error{f' ({code})' if is_known else ''}"
         error = ERRORS[meaning](said, status=answer.status)
+        error.retry_after = retry_after(answer.headers, utc_now(), self._wait_headers)
         return self._in_its_terms(request, error)
 
 
@@ -161,10 +165,9 @@ def _sign_in(auth: Auth, given: Variables, http: Http) -> ClientCredentials | No
 
 
 def _make(kind: type[ConnectorError], said: str, error: ConnectorError) -> ConnectorError:
-    if issubclass(kind, Temporary):
-        after = error.retry_after if isinstance(error, Temporary) else None
-        return kind(said, status=error.status, retry_after=after)
-    return kind(said, status=error.status)
+    made = kind(said, status=error.status)
+    made.retry_after = error.retry_after
+    return made
 
 
 def _is_fine(request: Request, error: ConnectorError) -> bool:
