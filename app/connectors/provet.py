@@ -210,7 +210,9 @@ class ProvetConnector(Connector):
         return Written(str(told["id"]))
 
     def _change(self, path: str, body: Json) -> None:
-        if not _is_record(self._call("PATCH", path, body).json):
+        told = self._call("PATCH", path, body).json
+        # Not documented is whether it answers with the record or with nothing.
+        if told is not None and not _is_record(told):
             raise Temporary(ODD_ANSWER)
 
     def _pages(

@@ -1,13 +1,14 @@
 """The pages on connectors: that none lacks a part, and that they show what is really written."""
 
 import re
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from ringnote.connectors import CONNECTORS
+from ringnote.connectors.base import Capabilities
 from ringnote.ledger.compose import compose_call, compose_callback
 from ringnote.ledger.episodes import Episode, Happening, Kind, Stage
 from ringnote.ledger.policy import TaskTerms
@@ -65,6 +66,15 @@ def written():
         episode = Episode(MISSED.number, "C1", AT, Stage.OPEN, AT, asked)
         contents.append(compose_callback(episode, calls, "u", terms, voice, Rules()))
     return [line for each in contents for line in [each["title"], *each["body"].splitlines()]]
+
+
+def test_what_is_done_instead_is_told_of_all_that_a_pms_may_lack():
+    told = (DOCS.parent / "adding-a-connector.md").read_text()
+    instead = told.split("| without | what is done instead |")[1].split("\n\n")[0]
+    may_lack = [each.name for each in fields(Capabilities) if each.default is False]
+
+    assert len(may_lack) > 9
+    assert [name for name in may_lack if f"`{name}`" not in instead] == []
 
 
 @pytest.mark.parametrize("name", sorted({*CONNECTORS} - {"rest", "sandbox"}))
