@@ -198,6 +198,8 @@ class HubSpotConnector(Connector):
             for pms_id, text in self._read(each, _associated(contact, each)):
                 if tells(text, reference):
                     return prefix + pms_id
+        if any(_has_more(contact, each) for each in kinds):
+            raise Temporary("HubSpot tells a part of this contact's records alone")
         return None
 
     def _read(self, kind: str, ids: list[str]) -> Iterator[tuple[str, str]]:
@@ -248,6 +250,15 @@ def _path(pms_id: str) -> str:
 
 
 def _associated(contact: Json, kind: str) -> list[str]:
-    found = contact.get("associations") or {}
-    listed = found.get(kind, {}).get("results", []) if isinstance(found, dict) else None
+    listed = _association(contact, kind).get("results", [])
     return [str(each["id"]) for each in listed or [] if isinstance(each, dict) and "id" in each]
+
+
+def _has_more(contact: Json, kind: str) -> bool:
+    return bool((_association(contact, kind).get("paging") or {}).get("next"))
+
+
+def _association(contact: Json, kind: str) -> Json:
+    found = contact.get("associations")
+    of_kind = found.get(kind) if isinstance(found, dict) else None
+    return of_kind if isinstance(of_kind, dict) else {}

@@ -37,6 +37,8 @@ SEARCHABLE = {
 PORTAL = 4711
 START = datetime(2026, 3, 1, tzinfo=UTC)
 
+MOST_ASSOCIATED = 500
+"""Records of a kind that are told with a contact."""
 LONGEST = 65_536
 """Characters of a property, which is HTML where it is a text."""
 
@@ -243,7 +245,7 @@ class HubSpotPms:
         told = _tell(self._get(kind, record_id), _asked())
         if asked := request.args.get("associations"):
             told["associations"] = {
-                each: {"results": self._associated(each, record_id)} for each in asked.split(",")
+                each: _first_of(self._associated(each, record_id)) for each in asked.split(",")
             }
         return told
 
@@ -281,6 +283,13 @@ def _meets(held: Json, wanted: Json) -> bool:
         return False
     parsed = phonenumbers.parse(number, "US")
     return bool(phonenumbers.national_significant_number(parsed) == value)
+
+
+def _first_of(associated: list[Json]) -> Json:
+    told: Json = {"results": associated[:MOST_ASSOCIATED]}
+    if len(associated) > MOST_ASSOCIATED:
+        told["paging"] = {"next": {"after": associated[MOST_ASSOCIATED]["id"]}}
+    return told
 
 
 def _asked() -> list[str]:

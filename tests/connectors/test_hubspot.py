@@ -50,6 +50,21 @@ def test_a_transcript_is_a_communication_and_stays_one(pms, http) -> None:
     assert pms.kept(Kind.NOTE, client_id) == []
 
 
+def test_what_is_not_among_the_records_that_are_told_may_be_among_the_others(
+    pms, http, monkeypatch
+) -> None:
+    monkeypatch.setattr("connectors.hubspot_fake.MOST_ASSOCIATED", 2)
+    [client_id] = pms.add_clients([(NAME, ())])
+    connector = pms.connector(http)
+    for number in (1, 2, 3):
+        note = replace(NOTE, client_id=client_id, body=f"Ringnote R-{number}")
+        connector.create_note(note, f"key-{number}")
+
+    assert connector.find_by_reference(Kind.NOTE, client_id, "R-2")
+    with pytest.raises(Temporary, match="a part of this contact's records"):
+        connector.find_by_reference(Kind.NOTE, client_id, "R-3")
+
+
 @pytest.mark.parametrize(("priority", "there"), [("low", "LOW"), ("urgent", "HIGH")])
 def test_a_task_has_a_priority_that_hubspot_knows(priority, there) -> None:
     assert task_properties(replace(TASK, priority=priority))["hs_task_priority"] == there
