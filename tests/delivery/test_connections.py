@@ -219,8 +219,9 @@ def test_an_unknown_connector_is_told_with_what_was_meant(runtime, clinic):
 def test_a_paused_connection_writes_nothing_and_a_resumed_one_all_at_once(runtime, clinic):
     connection = make_connection(runtime.db, clinic)
     entry_id = make_entry(runtime.db, clinic, connection)
-    change(runtime, OutboxRow, entry_id, due_at=NOW + timedelta(hours=1))
-    change(runtime, Pace, connection.id, blocked_until=NOW + timedelta(hours=1), failures=5)
+    later, days_ago = NOW + timedelta(hours=1), NOW - timedelta(days=4)
+    change(runtime, OutboxRow, entry_id, due_at=later, queued_at=days_ago, attempts=9)
+    change(runtime, Pace, connection.id, blocked_until=later, failures=5)
 
     with runtime.db.transaction() as session:
         pause_connection(session, connection.id, "a person said so")
@@ -229,7 +230,10 @@ def test_a_paused_connection_writes_nothing_and_a_resumed_one_all_at_once(runtim
         owed = resume_connection(session, runtime.db, connection.id)
 
     assert (paused, owed) == ([], 1)
-    assert [work.entry_id for work in claim(runtime.db, 5)] == [entry_id]
+    [work] = claim(runtime.db, 5)
+    assert work.entry_id == entry_id
+    # The days for which it was paused bring it no nearer to being given up.
+    assert work.queued_at > days_ago + timedelta(days=3)
 
 
 def test_pausing_keeps_the_reason_and_resuming_forgets_it(runtime, clinic):
