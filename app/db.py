@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError, TimeoutError
 from sqlalchemy.orm import Session, sessionmaker
 
 from .clock import Clock, utc_now
@@ -26,7 +26,7 @@ POSTGRES_IDLE_SECONDS = 15
 """After so long without a word the server ends a transaction: its process was stopped, or its host
 is gone, and what it has locked would keep the others waiting for as long."""
 
-POSTGRES_ALIVE = {
+POSTGRES_ALIVE: dict[str, Any] = {
     "tcp_user_timeout": 10_000,
     "keepalives_idle": 10,
     "keepalives_interval": 5,
@@ -34,6 +34,10 @@ POSTGRES_ALIVE = {
 }
 """A server whose host is gone without a word is given up within half a minute, where the system
 would wait for hours."""
+
+
+DATABASE_FAULTS = (DBAPIError, TimeoutError)
+"""What goes wrong with a database that is away, or that hangs until no connection is free."""
 
 
 class UtcDateTime(sa.TypeDecorator[datetime]):
@@ -202,6 +206,11 @@ class Database:
     def dispose(self) -> None:
         """Close every pooled connection."""
         self.engine.dispose()
+
+
+def fault_of(error: DBAPIError | TimeoutError) -> str:
+    """Which of DATABASE_FAULTS it was, for logs: its words may quote what was sent."""
+    return type(error.orig if isinstance(error, DBAPIError) else error).__name__
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:

@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from sqlalchemy.exc import DBAPIError
-
 from .abandoned import watching_over
 from .background import Background
+from .db import DATABASE_FAULTS, fault_of
 from .delivery.accounts import Accounts
 from .delivery.claim import claim, waits_for_tokens
 from .delivery.deliver import Tools
@@ -72,8 +71,8 @@ class Worker:
                 self._woken.clear()
                 try:
                     is_busy = self._step(crew)
-                except DBAPIError as error:
-                    log.warning("worker.database", error=type(error.orig).__name__)
+                except DATABASE_FAULTS as error:
+                    log.warning("worker.database", error=fault_of(error))
                     stop.wait(DATABASE_PAUSE_SECONDS)
                     continue
                 if time.monotonic() >= look_at:
@@ -129,7 +128,8 @@ class Worker:
             self.wake,
             runtime.settings.public_url,
         )
-        place = Workplace(runtime, self._accounts, stop.is_set)
+        ending = threading.Event()
+        place = Workplace(runtime, self._accounts, lambda: stop.is_set() or ending.is_set())
         with (
             watching_over(runtime.db),
             self._leases.kept(),
@@ -137,7 +137,11 @@ class Worker:
             hands.ready(),
             Background(place, JOBS, self.wake) as background,
         ):
-            yield _Crew(hands, background)
+            try:
+                yield _Crew(hands, background)
+            finally:
+                # Also where the loop broke down: it begins anew once its jobs have ended.
+                ending.set()
 
     def _step(self, crew: _Crew) -> bool:
         """Take on whatever is due and somebody is free for; whether there was anything."""

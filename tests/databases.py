@@ -11,6 +11,9 @@ from collections.abc import Iterator
 
 import psycopg
 from psycopg import sql
+from sqlalchemy.exc import TimeoutError
+
+from ringnote.db import Database
 
 NAMES = (f"ringnote_test_{os.getpid()}_{number}" for number in itertools.count())
 MOST_ROWS = 1000
@@ -122,3 +125,9 @@ def _count(connection: psycopg.Connection, table: str) -> int:
 
 def _empty(connection: psycopg.Connection, table: str) -> int:
     return connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table))).rowcount
+
+
+def take_one(db: Database, taken: contextlib.ExitStack) -> None:
+    """Take a connection of the pool away, if one is free, until `taken` ends."""
+    with contextlib.suppress(TimeoutError):
+        taken.enter_context(db.engine.connect())

@@ -1,10 +1,12 @@
 """The worker as a whole: real processes, a real PMS on a real socket, killed in mid-work."""
 
 import threading
+from contextlib import ExitStack
 from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
+from databases import take_one
 
 from factories import make_client, make_clinic
 from ringnote.clock import utc_now
@@ -98,6 +100,26 @@ def test_a_note_stands_in_the_pms_moments_after_its_hangup(runtime, phone, store
     thread.start()
     try:
         phone.at = utc_now() - timedelta(seconds=12)
+        phone.answered("u-1")
+
+        wait_for(lambda: len(notes(store)) == 1)
+    finally:
+        stop.set()
+        worker.wake()
+        thread.join()
+
+
+def test_a_worker_goes_on_that_found_no_connection_free_for_long(
+    runtime, phone, store, monkeypatch, caplog
+):
+    monkeypatch.setattr(runtime.db.engine.pool, "_timeout", 0.05)
+    stop = threading.Event()
+    worker = Worker(runtime)
+    thread = threading.Thread(target=worker.run, args=(stop,))
+    thread.start()
+    try:
+        with ExitStack() as taken:
+            wait_for(lambda: take_one(runtime.db, taken) or "worker.database" in caplog.text)
         phone.answered("u-1")
 
         wait_for(lambda: len(notes(store)) == 1)

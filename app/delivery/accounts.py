@@ -3,9 +3,9 @@
 import threading
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError
 
 from ..connectors.base import Connector
+from ..db import DATABASE_FAULTS, fault_of
 from ..logs import get_logger
 from ..models import Connection, Pace
 from ..runtime import Runtime
@@ -68,6 +68,6 @@ class Accounts:
             return
         try:
             give_back(self._runtime.db, connection_id, tokens)
-        except DBAPIError as error:
+        except DATABASE_FAULTS as error:
             # They come back by themselves with time.
-            log.warning("delivery.give_back_failed", error=type(error.orig).__name__)
+            log.warning("delivery.give_back_failed", error=fault_of(error))

@@ -5,9 +5,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import InterfaceError, OperationalError, TimeoutError
 
-from ..db import Database
+from ..db import Database, fault_of
 from ..logs import get_logger
 from .finish import Ended, finish_all
 from .leases import Leases
@@ -94,9 +94,9 @@ class Finisher:
         """Finish all, or each by itself where one fails the others; returns what to try again."""
         try:
             return finish_all(self._db, batch)
-        except (OperationalError, InterfaceError) as error:
+        except (OperationalError, InterfaceError, TimeoutError) as error:
             # The database is away, full, or has broken up a deadlock: none of it is their fault.
-            log.warning("delivery.finish_database", error=type(error.orig).__name__)
+            log.warning("delivery.finish_database", error=fault_of(error))
             time.sleep(DATABASE_PAUSE_SECONDS)
             return [each for each in batch if self._leases.is_held(each[0])]
         except Exception:

@@ -5,9 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy.exc import DBAPIError
-
-from ..db import Database
+from ..db import DATABASE_FAULTS, Database, fault_of
 from ..logs import get_logger
 from .claim_queries import LEASE_SECONDS
 from .outbox import renew
@@ -68,8 +66,8 @@ class Leases:
             asked_at = time.monotonic()
             try:
                 held = renew(self._db, work)
-            except DBAPIError as error:
-                log.warning("delivery.renew_failed", error=type(error.orig).__name__)
+            except DATABASE_FAULTS as error:
+                log.warning("delivery.renew_failed", error=fault_of(error))
                 continue
             with self._lock:
                 for token in held & self._held.keys():

@@ -13,11 +13,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from ..connectors.base import Rate
-from ..db import Database
+from ..db import DATABASE_FAULTS, Database
 from ..errors import RateLimited, Temporary
 from ..models import PaceBucket
 from .bucket import Bucket
@@ -90,7 +89,7 @@ class Meter:
         while not is_bought:
             try:
                 is_bought, wait = self._buy(rate, time.monotonic() < patient_until)
-            except DBAPIError:
+            except DATABASE_FAULTS:
                 raise Temporary("the database did not say whether the PMS may be asked") from None
             time.sleep(wait)
 

@@ -4,10 +4,9 @@ import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from ..db import Database
+from ..db import DATABASE_FAULTS, Database, fault_of
 from ..errors import ConfigError, Temporary
 from ..http import TOTAL_SECONDS, Token
 from ..logs import get_logger
@@ -36,7 +35,7 @@ class Shelf:
         try:
             while not (found := self._find(refused) or self._claim(refused)):
                 time.sleep(WAIT_SECONDS)
-        except DBAPIError:
+        except DATABASE_FAULTS:
             raise Temporary("the database did not say which token is in force") from None
         if isinstance(found, Token):
             return found
@@ -76,9 +75,9 @@ class Shelf:
                     row.sealed = self._vault.seal({"token": fetched.text})
                     row.renew_at = now + timedelta(seconds=fetched.renew_in)
                     row.ends_at = now + timedelta(seconds=fetched.ends_in)
-        except DBAPIError as error:
+        except DATABASE_FAULTS as error:
             # It is in force all the same; the others fetch one of their own.
-            log.warning("delivery.token_not_kept", error=type(error.orig).__name__)
+            log.warning("delivery.token_not_kept", error=fault_of(error))
 
     def _locked(self, session: Session) -> AccessToken:
         insert = self._db.insert(AccessToken).values(connection_id=self._connection_id)

@@ -11,10 +11,9 @@ from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from ..db import Database
+from ..db import DATABASE_FAULTS, Database, fault_of
 from ..logs import get_logger
 from ..models import DueMark, SubjectKind
 from ..runtime import Runtime
@@ -67,8 +66,8 @@ def settle_subject(runtime: Runtime, subject: Subject) -> bool:
         # It stays due, and whoever is at the caller's callback is done in a moment.
         time.sleep(BUSY_SECONDS)
         return True
-    except DBAPIError as error:
-        log.warning("settle.database", kind=kind.value, error=type(error.orig).__name__)
+    except DATABASE_FAULTS as error:
+        log.warning("settle.database", kind=kind.value, error=fault_of(error))
         _postpone(runtime.db, subject)
         return False
     except Exception:
