@@ -6,6 +6,7 @@ anybody else commits. Both are hints: a lost one only means waiting for the poll
 
 import contextlib
 import os
+import sqlite3
 import threading
 import time
 from collections.abc import Iterator
@@ -14,13 +15,15 @@ import psycopg
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
-from .db import Database
+from .db import POSTGRES_ALIVE, Database
 from .logs import get_logger
 
 CHANNEL = "ringnote_due"
 NOTIFY_GAP_SECONDS = 0.02
 DATA_VERSION_SECONDS = 0.01
 LISTEN_SECONDS = 0.5
+AGAIN_SECONDS = 1.0
+"""After the database failed whoever watches it."""
 
 log = get_logger(__name__)
 
@@ -94,24 +97,28 @@ def watching(db: Database, woken: threading.Event) -> Iterator[None]:
 
 
 def _watch_sqlite(db: Database, woken: threading.Event, stop: threading.Event) -> None:
-    connection = db.engine.raw_connection()
-    try:
-        cursor = connection.cursor()
-        seen = None
-        while not stop.wait(DATA_VERSION_SECONDS):
-            (version,) = cursor.execute("PRAGMA data_version").fetchone()
-            if version != seen:
-                seen = version
-                woken.set()
-    finally:
-        connection.close()
+    while not stop.is_set():
+        try:
+            with contextlib.closing(db.engine.raw_connection()) as connection:
+                cursor = connection.cursor()
+                seen = None
+                while not stop.wait(DATA_VERSION_SECONDS):
+                    (version,) = cursor.execute("PRAGMA data_version").fetchone()
+                    if version != seen:
+                        seen = version
+                        woken.set()
+        except (sqlite3.Error, SQLAlchemyError):
+            log.warning("wake.watch_failed")
+            stop.wait(AGAIN_SECONDS)
 
 
 def _watch_postgres(db: Database, woken: threading.Event, stop: threading.Event) -> None:
     url = db.url.set(drivername="postgresql").render_as_string(hide_password=False)
     while not stop.is_set():
         try:
-            with psycopg.connect(url, autocommit=True, connect_timeout=2) as connection:
+            with psycopg.connect(
+                url, autocommit=True, connect_timeout=2, **POSTGRES_ALIVE
+            ) as connection:
                 connection.execute(f"LISTEN {CHANNEL}")
                 woken.set()
                 while not stop.is_set():
@@ -119,4 +126,4 @@ def _watch_postgres(db: Database, woken: threading.Event, stop: threading.Event)
                         woken.set()
         except psycopg.Error:
             log.warning("wake.listen_failed")
-            stop.wait(1.0)
+            stop.wait(AGAIN_SECONDS)
