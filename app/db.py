@@ -109,7 +109,7 @@ class Database:
                     **POSTGRES_ALIVE,
                     "fallback_application_name": "ringnote",
                     # Compiling a statement that runs for a millisecond takes a hundred.
-                    "options": "-c timezone=utc -c jit=off"
+                    "options": f"{_options(self.url)} -c timezone=utc -c jit=off"
                     f" -c idle_in_transaction_session_timeout={POSTGRES_IDLE_SECONDS}s",
                 },
             )
@@ -211,6 +211,12 @@ class Database:
 def fault_of(error: DBAPIError | TimeoutError) -> str:
     """Which of DATABASE_FAULTS it was, for logs: its words may quote what was sent."""
     return type(error.orig if isinstance(error, DBAPIError) else error).__name__
+
+
+def _options(url: sa.URL) -> str:
+    """The server's options that the URL itself sets, a search_path, say."""
+    said = url.query.get("options", "")
+    return said if isinstance(said, str) else " ".join(said)
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:

@@ -56,3 +56,15 @@ def test_those_who_wait_for_a_locked_file_do_not_wait_for_one_another(tmp_path, 
 
     # One after the other they would take eight.
     assert waited < 6
+
+
+def test_what_a_url_asks_of_the_server_stands_beside_what_ringnote_does(postgres_copy):
+    url = sa.make_url(postgres_copy).update_query_dict({"options": "-c search_path=clinics"})
+    db = Database(url)
+    with db.reading() as session:
+        settings = [
+            session.scalars(sa.text(f"SHOW {name}")).one() for name in ("search_path", "jit")
+        ]
+    db.dispose()
+
+    assert settings == ["clinics", "off"]
