@@ -156,11 +156,23 @@ class Spool:
     def _open(self) -> None:
         # After a fork the child must not write to its parent's file, whose lock it shares.
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path = self._folder / f"{os.getpid()}-{secrets.token_hex(4)}.spool"
-        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        _sync_folder(self._folder)
+        while (own := self._make_file()) is None:
+            pass
+        path, file = own
         self._process, self._path, self._file, self._drained = os.getpid(), path, file, 0
+
+    def _make_file(self) -> tuple[Path, int] | None:
+        """A new file, locked; None if somebody took it for an ended process's before it was."""
+        path = self._folder / f"{os.getpid()}-{secrets.token_hex(4)}.spool"
+        with contextlib.ExitStack() as stack:
+            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
+            file = os.open(path, flags, 0o600)
+            stack.callback(os.close, file)
+            if not _lock(file):
+                return None
+            _sync_folder(self._folder)
+            stack.pop_all()
+            return path, file
 
     def _drain_own(self, store: Store) -> int:
         if self._process != os.getpid():
@@ -186,12 +198,7 @@ class Spool:
             except FileNotFoundError:
                 return 0
             stack.callback(os.close, file)
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return 0
-            # Another may have emptied and removed it between our opening and our locking it.
-            if os.fstat(file).st_nlink == 0:
+            if not _lock(file):
                 return 0
             size = os.fstat(file).st_size
             count = sum(self._store(part, store) for part in _parts(file, 0, size))
@@ -217,6 +224,16 @@ class Spool:
             os.fsync(file)
         finally:
             os.close(file)
+
+
+def _lock(file: int) -> bool:
+    """Whether it is held from now on, by nobody else. One that is removed is nobody's."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    # Another may have emptied and removed it between its opening and its locking.
+    return os.fstat(file).st_nlink > 0
 
 
 def _line(webhook: Spooled) -> bytes:

@@ -1,14 +1,17 @@
 """The spool's files: nothing that was acknowledged is lost, whoever dies when."""
 
+import fcntl
 import os
 import signal
 import subprocess
 import sys
 import threading
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
+from ringnote import spool as module
 from ringnote.spool import PART_BYTES, Spool, Spooled, SpoolFullError
 
 AT = datetime(2026, 11, 24, 15, tzinfo=UTC)
@@ -204,6 +207,32 @@ def test_a_child_after_a_fork_writes_to_a_file_of_its_own(spool, kept, tmp_path)
     assert len(list((tmp_path / "spool").glob("*.spool"))) == 2
     assert spool.drain(kept) == 2
     assert {each.event_id for each in kept.webhooks} == {"e-1", "e-2"}
+
+
+def test_a_file_that_another_takes_for_an_ended_process_s_is_made_anew(
+    spool, kept, tmp_path, monkeypatch
+):
+    def flock(file, operation, lock=fcntl.flock):
+        monkeypatch.setattr(fcntl, "flock", lock)
+        Spool(tmp_path / "spool").drain(kept)
+        lock(file, operation)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    spool.append(webhook(1))
+
+    assert not spool.is_empty()
+
+
+def test_a_file_that_is_not_durable_leaves_nothing_open(spool, monkeypatch):
+    def fail(_folder):
+        raise OSError("the folder cannot be synced")
+
+    monkeypatch.setattr(module, "_sync_folder", fail)
+    before = {*Path("/proc/self/fd").iterdir()}
+    with pytest.raises(OSError, match="synced"):
+        spool.append(webhook(1))
+
+    assert {*Path("/proc/self/fd").iterdir()} == before
 
 
 def test_how_much_waits_and_since_when_can_be_seen(spool):

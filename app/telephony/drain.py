@@ -40,11 +40,10 @@ class Drain:
             return
         with self._lock:
             if self._thread is None or self._process != os.getpid():
-                self._process = os.getpid()
-                self._thread = threading.Thread(
-                    target=self._run, name="ringnote-drain", daemon=True
-                )
-                self._thread.start()
+                thread = threading.Thread(target=self._run, name="ringnote-drain", daemon=True)
+                # One that cannot be begun is begun with a later webhook.
+                thread.start()
+                self._process, self._thread = os.getpid(), thread
 
     def _run(self) -> None:
         spool = self._runtime.spool
@@ -60,9 +59,11 @@ class Drain:
 def drain_spool(runtime: Runtime) -> int:
     """Store all that lies in the spool, if the database can be reached; how many there were."""
     spool = runtime.spool
-    if spool is None or spool.is_empty():
+    if spool is None:
         return 0
     try:
+        if spool.is_empty():
+            return 0
         count = spool.drain(lambda webhooks: keep_spooled(runtime, webhooks))
     except (SQLAlchemyError, OSError) as error:
         log.warning("spool.waits", error=type(error).__name__)
