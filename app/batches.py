@@ -14,6 +14,8 @@ from queue import SimpleQueue
 from typing import Generic, TypeVar
 
 MOST_AT_ONCE = 100
+MOST_WAITING = 1000
+"""While the thread hangs, what was given up lies there, and must not come to fill the memory."""
 CLOSE_SECONDS = 2.0
 
 Given = TypeVar("Given")
@@ -44,12 +46,15 @@ class Batches(Generic[Given, Made]):
         return time.monotonic() - since if since and self._process == os.getpid() else 0.0
 
     def bring(self, given: Given, seconds: float) -> Made:
-        """What becomes of it. Raises TimeoutError if that isn't known within `seconds`.
+        """What becomes of it. Raises TimeoutError if that isn't known within `seconds`, at once if
+        too much waits.
 
         Then it isn't begun any more; but if it had been, it may still be carried out.
         """
         if self._process != os.getpid():
             self._start()
+        if self._waiting.qsize() >= MOST_WAITING:
+            raise TimeoutError
         future: Future[Made] = Future()
         self._waiting.put((given, future))
         try:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from ringnote import batches as module
 from ringnote.batches import MOST_AT_ONCE, Batches
 
 STANDSTILL_SECONDS = 20
@@ -130,6 +131,20 @@ def test_a_batch_has_its_limit_and_the_rest_follows(batches, work, pool):
         assert [each.result() for each in begun] == [n * 2 for n in range(MOST_AT_ONCE + 20)]
 
     assert [len(batch) for batch in work.batches] == [1, MOST_AT_ONCE, 20]
+
+
+def test_what_was_given_up_while_it_hangs_does_not_gather_for_ever(
+    batches, work, pool, monkeypatch
+):
+    monkeypatch.setattr(module, "MOST_WAITING", 3)
+    with work.at_a_standstill(batches, pool):
+        for number in range(1, 6):
+            with pytest.raises(TimeoutError):
+                batches.bring(number, 0.01)
+        assert batches._waiting.qsize() == 3
+
+    wait_until(batches._waiting.empty)
+    assert batches.bring(8, 10) == 16
 
 
 def test_closing_carries_out_what_was_brought_first(work, pool):
