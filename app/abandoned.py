@@ -17,11 +17,11 @@ from .logs import get_logger
 
 LOOK_SECONDS = 5.0
 
-END = sa.text("""
+END = sa.text(r"""
 SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
 WHERE datname = current_database() AND usename = current_user
 AND application_name = current_setting('application_name') AND pid <> pg_backend_pid()
-AND xact_start IS NOT NULL AND wait_event = 'ClientRead'
+AND query ILIKE '%ringnote\_%' AND xact_start IS NOT NULL AND wait_event = 'ClientRead'
 AND state_change < clock_timestamp() - make_interval(secs => :seconds)
 """)
 
@@ -31,7 +31,8 @@ log = get_logger(__name__)
 def end_abandoned(db: Database, seconds: float = POSTGRES_IDLE_SECONDS) -> int:
     """End Ringnote's transactions whose processes were silent for so long; how many there were.
 
-    None on SQLite, nor on a host's engine, whose sessions are not Ringnote's alone.
+    None on SQLite, nor on a host's engine, whose sessions are not Ringnote's alone; and none of
+    other programs, which may have the same name from their surroundings (PGAPPNAME).
     """
     if db.is_sqlite or not db.owns_engine:
         return 0

@@ -36,7 +36,7 @@ def stop_in_a_pipeline(db, clinic_id):
     driver: psycopg.Connection = connection.driver_connection
     driver.execute("UPDATE ringnote_clinic SET name = 'never to be' WHERE id = %s", [clinic_id])
     driver.pgconn.enter_pipeline_mode()
-    driver.pgconn.send_query_params(b"SELECT 1", None)
+    driver.pgconn.send_query_params(b"SELECT count(*) FROM ringnote_clinic", None)
     driver.pgconn.send_flush_request()
     driver.pgconn.flush()
     return connection
@@ -61,13 +61,19 @@ def test_one_stopped_in_a_pipeline_is_ended_by_whoever_watches(db, monkeypatch):
 
 def test_other_programs_and_those_who_are_at_work_are_left_alone(db, postgres_copy):
     url = db.url.set(drivername="postgresql").render_as_string(hide_password=False)
-    with psycopg.connect(url, application_name="psql") as other, db.transaction() as session:
-        other.execute("SELECT 1")
-        session.execute(sa.text("SELECT 1"))
+    with (
+        psycopg.connect(url, application_name="psql") as other,
+        psycopg.connect(url, application_name="ringnote") as namesake,
+        db.transaction() as session,
+    ):
+        other.execute("SELECT count(*) FROM ringnote_clinic")
+        namesake.execute("SELECT 1")
+        session.scalars(sa.select(Clinic)).all()
         time.sleep(SILENT_SECONDS)
 
         assert end_abandoned(db, LONG_SECONDS) == 0
 
         assert end_abandoned(db, SILENT_SECONDS) == 1
         other.execute("SELECT 1")
+        namesake.execute("SELECT 1")
         session.invalidate()
