@@ -36,6 +36,12 @@ class Runtime:
     _owned: dict[Any, Closing] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
+    def __post_init__(self) -> None:
+        # Not when first asked for: two threads that ask at once would get one each.
+        self.spool = Spool(self.settings.data_dir / "spool") if self.settings.spools else None
+        """Where webhooks wait while the database is away; None where they would not be safe."""
+        self.waker = Waker(self.db)
+
     @classmethod
     def from_settings(cls, settings: Settings) -> "Runtime":
         return cls(settings, Database(settings.url))
@@ -58,15 +64,6 @@ class Runtime:
         return kept_secret(settings.data_dir, "secret.key", lambda: secrets.token_urlsafe(32))
 
     @cached_property
-    def spool(self) -> Spool | None:
-        """Where webhooks wait while the database is away; None where they would not be safe."""
-        return Spool(self.settings.data_dir / "spool") if self.settings.spools else None
-
-    @cached_property
-    def waker(self) -> Waker:
-        return Waker(self.db)
-
-    @cached_property
     def http(self) -> Http:
         return Http(allow_private=self.settings.allow_private_pms)
 
@@ -85,8 +82,7 @@ class Runtime:
         """Let go of every connection and thread that it holds."""
         for each in self._owned.values():
             each.close()
-        if "waker" in self.__dict__:
-            self.waker.close()
+        self.waker.close()
         if "http" in self.__dict__:
             self.http.close()
         self.db.dispose()
