@@ -8,7 +8,6 @@ import threading
 from types import TracebackType
 from typing import Any
 
-from waitress.channel import HTTPChannel  # type: ignore[import-untyped]
 from waitress.task import WSGITask  # type: ignore[import-untyped]
 
 from ..web import server
@@ -28,7 +27,7 @@ class _DroppableTask(WSGITask):  # type: ignore[misc]
         self.channel.socket.shutdown(socket.SHUT_RDWR)
 
 
-class _DroppableChannel(HTTPChannel):  # type: ignore[misc]
+class _DroppableChannel(server.Channel):
     task_class = _DroppableTask
 
     def __init__(self, server: Any, *about: Any, **named: Any) -> None:

@@ -37,7 +37,9 @@ class _Parser(HTTPRequestParser):  # type: ignore[misc]
             self.adj.max_request_body_size = MAX_UPLOAD_BYTES
 
 
-class _Channel(HTTPChannel):  # type: ignore[misc]
+class Channel(HTTPChannel):  # type: ignore[misc]
+    """One connection, which takes client lists that are larger than other requests."""
+
     parser_class = _Parser
 
 
@@ -67,7 +69,7 @@ class Server:
             # A proxy's headers are kept: whoever asks whether a request is local must see them.
             clear_untrusted_proxy_headers=False,
         )
-        self._server.channel_class = _Channel
+        self._server.channel_class = Channel
 
     @property
     def url(self) -> str:

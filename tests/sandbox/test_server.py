@@ -4,6 +4,7 @@ from flask import Flask, request
 
 from ringnote.errors import InputError
 from ringnote.sandbox.server import DROP_KEY, Server
+from ringnote.web.server import UPLOADS
 
 
 def make_app() -> Flask:
@@ -17,6 +18,10 @@ def make_app() -> Flask:
     def drop() -> str:
         request.environ[DROP_KEY]()
         return "never seen"
+
+    @app.post(UPLOADS)
+    def upload() -> str:
+        return str(len(request.get_data()))
 
     return app
 
@@ -51,6 +56,13 @@ def test_a_dropped_connection_gets_no_answer_and_others_go_on() -> None:
             requests.get(f"{server.url}/drop", timeout=30)
 
         assert requests.get(server.url, timeout=30).text == "here"
+
+
+def test_it_takes_client_lists_as_large_as_any_server_of_ringnote_s() -> None:
+    with Server(make_app()) as server:
+        answer = requests.post(f"{server.url}{UPLOADS}", data=b"x" * 2_000_000, timeout=5)
+
+    assert answer.text == "2000000"
 
 
 def test_one_that_never_started_lets_its_port_go() -> None:
