@@ -22,7 +22,7 @@ from urllib3.exceptions import MaxRetryError, NewConnectionError
 from .errors import ConnectorError, CredentialsRejected, OutcomeUnknown, Temporary
 from .exchanges import Answered, Sent, note_exchange
 from .refusals import CodeOf, read_refusal
-from .transport import Adapter, PrivateAddressError, quieten, unheard
+from .transport import Adapter, PrivateAddressError, ending_at, quieten, unheard
 
 USER_AGENT = "Ringnote/0.1"
 CONNECT_SECONDS = 5.0
@@ -149,7 +149,7 @@ class Http:
             reraise=True,
         )
         try:
-            with unheard():
+            with unheard(), ending_at(deadline):
                 return retrying(self._exchange, deadline, method, url, params, headers, json, data)
         except PrivateAddressError:
             raise CredentialsRejected(
@@ -193,7 +193,7 @@ class Http:
                 stream=True,
             ) as response:
                 answered = Answered(response.status_code, response.headers)
-                body = _read(response, deadline)
+                body = _read(response)
                 answered = replace(answered, body=body)
                 return self._answer(method, response, body)
         except requests.RequestException as error:
@@ -243,7 +243,7 @@ def _what_went_wrong(error: requests.RequestException) -> str:
     return "the connection broke off"
 
 
-def _read(response: requests.Response, deadline: float) -> bytes:
+def _read(response: requests.Response) -> bytes:
     parts: list[bytes] = []
     size = 0
     try:
@@ -251,19 +251,11 @@ def _read(response: requests.Response, deadline: float) -> bytes:
         while part := response.raw.read1(64 * 1024, decode_content=True):
             parts.append(part)
             size += len(part)
-            left = deadline - time.monotonic()
-            if size > MAX_ANSWER_BYTES or left <= 0:
+            if size > MAX_ANSWER_BYTES:
                 raise requests.exceptions.ChunkedEncodingError("too long an answer")
-            _wait_at_most(left, response)
     except urllib3.exceptions.HTTPError:
         raise requests.exceptions.ChunkedEncodingError("a broken answer") from None
     return b"".join(parts)
-
-
-def _wait_at_most(seconds: float, response: requests.Response) -> None:
-    connection = response.raw.connection
-    if connection is not None and connection.sock is not None:
-        connection.sock.settimeout(min(seconds, connection.timeout or seconds))
 
 
 def _require_sendable(headers: Mapping[str, str]) -> None:

@@ -1,13 +1,17 @@
-"""What lies under `http.py`: connections that keep off private addresses, unheard.
+"""What lies under `http.py`: connections that end in time and keep off private addresses, unheard.
 
 urllib3 logs the address of each request, and a look-up's address holds a client's number.
 """
 
+import io
 import ipaddress
 import logging
+import math
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from http.client import HTTPResponse
 from typing import Any
 
 from requests.adapters import HTTPAdapter
@@ -17,6 +21,9 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 CHATTY = ("urllib3.connection", "urllib3.connectionpool", "urllib3.util.retry")
 
 _is_unheard: ContextVar[bool] = ContextVar("ringnote_is_unheard", default=False)
+
+
+_deadline: ContextVar[float] = ContextVar("ringnote_deadline", default=math.inf)
 
 
 class PrivateAddressError(Exception):
@@ -31,11 +38,11 @@ class Adapter(HTTPAdapter):
 
     def __init__(self, allow_private: bool) -> None:
         super().__init__(pool_connections=64, pool_maxsize=32)
-        if not allow_private:
-            self.poolmanager.pool_classes_by_scheme = {
-                "http": _GuardedHTTPPool,
-                "https": _GuardedHTTPSPool,
-            }
+        self.poolmanager.pool_classes_by_scheme = (
+            {"http": _HTTPPool, "https": _HTTPSPool}
+            if allow_private
+            else {"http": _GuardedHTTPPool, "https": _GuardedHTTPSPool}
+        )
 
 
 class Unheard(logging.Filter):
@@ -64,14 +71,63 @@ def unheard() -> Iterator[None]:
         _is_unheard.reset(token)
 
 
-class _GuardedHTTP(HTTPConnection):
+@contextmanager
+def ending_at(deadline: float) -> Iterator[None]:
+    """Answers that are waited for in this block, in this thread, are given up at `deadline`
+    (monotonic seconds), however slowly their bytes come."""
+    token = _deadline.set(deadline)
+    try:
+        yield
+    finally:
+        _deadline.reset(token)
+
+
+class _Bytes(io.RawIOBase):
+    """What comes over a socket. Its timeout holds for each of its bytes, the deadline for all."""
+
+    def __init__(self, sock: Any) -> None:
+        self._sock = sock
+        self._seconds = sock.gettimeout()
+        self._file = sock.makefile("rb", buffering=0)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> Any:
+        left = _deadline.get() - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("timed out")
+        self._sock.settimeout(min(left, self._seconds))
+        return self._file.readinto(buffer)
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+class _Response(HTTPResponse):
+    def __init__(self, sock: Any, *args: Any, **options: Any) -> None:
+        super().__init__(sock, *args, **options)
+        self.fp.close()
+        self.fp = io.BufferedReader(_Bytes(sock))
+
+
+class _HTTP(HTTPConnection):
+    response_class = _Response
+
+
+class _HTTPS(HTTPSConnection):
+    response_class = _Response
+
+
+class _GuardedHTTP(_HTTP):
     """Looks at the address that was really connected to, so that DNS cannot be made to lie."""
 
     def _new_conn(self) -> Any:
         return _guarded(super()._new_conn())
 
 
-class _GuardedHTTPS(HTTPSConnection):
+class _GuardedHTTPS(_HTTPS):
     def _new_conn(self) -> Any:
         return _guarded(super()._new_conn())
 
@@ -81,6 +137,14 @@ def _guarded(sock: Any) -> Any:
         sock.close()
         raise PrivateAddressError("a private address")
     return sock
+
+
+class _HTTPPool(HTTPConnectionPool):
+    ConnectionCls = _HTTP
+
+
+class _HTTPSPool(HTTPSConnectionPool):
+    ConnectionCls = _HTTPS
 
 
 class _GuardedHTTPPool(HTTPConnectionPool):

@@ -271,14 +271,17 @@ def test_an_endless_answer_is_given_up(http: Http, monkeypatch: pytest.MonkeyPat
         http.request("GET", pms.url)
 
 
-def test_an_answer_that_trickles_is_given_up(http: Http, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("begins", [b"HTTP/1.1 200 X\r\nContent-Length: 1000\r\n\r\n", b""])
+def test_an_answer_that_trickles_is_given_up(
+    http: Http, monkeypatch: pytest.MonkeyPatch, begins: bytes
+) -> None:
     monkeypatch.setattr(ringnote.http, "TOTAL_SECONDS", 0.5)
     sent = 0
 
     def trickle(listener: Listener, connection: socket.socket) -> None:
         nonlocal sent
         listener.read(connection)
-        connection.sendall(b"HTTP/1.1 200 X\r\nContent-Length: 1000\r\n\r\n")
+        connection.sendall(begins)
         for _ in range(1000):
             connection.sendall(b" ")
             sent += 1
