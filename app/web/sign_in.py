@@ -1,7 +1,7 @@
 """The sign-in of a Ringnote that stands alone: the form, the link, the account and signing out."""
 
+import re
 from datetime import timedelta
-from urllib.parse import urlsplit
 
 import sqlalchemy as sa
 from flask import (
@@ -27,6 +27,9 @@ from .access import needs, open_to_all, who
 from .cookies import drop_cookie, read_cookie, set_cookie
 from .door import SESSION, Door
 from .headers import PAGE_CONTENT, set_headers
+
+OURS = re.compile(r"/(?![/\\])")
+"""How a page of this host begins. A browser takes any two slashes, or backslashes, for a host's."""
 
 log = get_logger(__name__)
 blueprint = Blueprint("door", __name__, template_folder="templates")
@@ -147,9 +150,8 @@ def _signed_out() -> Response:
 def _wanted() -> str:
     """Where they were going: a page of this host, whatever `next` says."""
     wanted = request.values.get("next", "")
-    parts = urlsplit(wanted.replace("\\", "/"))
-    is_ours = wanted.startswith("/") and not (parts.scheme or parts.netloc)
-    return wanted if is_ours and wanted.isprintable() else url_for("ringnote.console.home")
+    is_ours = OURS.match(wanted) and wanted.isprintable()
+    return wanted if is_ours else url_for("ringnote.console.home")
 
 
 def _whole_seconds(wait: timedelta) -> int:

@@ -68,6 +68,8 @@ def test_a_stranger_is_led_to_the_sign_in_and_back_to_where_they_were_going(brow
     [
         "https://elsewhere.example/",
         "//elsewhere.example",
+        "////elsewhere.example",
+        "//[elsewhere.example",
         "/\\elsewhere.example",
         "x",
         "/\n/e.example",
