@@ -15,6 +15,9 @@ PAGE_CONTENT = (
     " connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
 """One for pages with the look and the script of ours, and no code within."""
+OURS_ALONE = "same-origin"
+"""A Referrer-Policy that tells no other site, either. By `no-referrer` a browser says no Origin of
+the forms that it posts: without TLS, nothing would tell them from those of another site."""
 
 
 class _Kept(Response):
@@ -31,14 +34,21 @@ class _Kept(Response):
         return headers
 
 
-def set_headers(blueprint: Blueprint, content_security_policy: str = PLAIN_CONTENT) -> None:
-    """Give all answers of `blueprint` the headers of a page that nobody frames, sniffs or keeps."""
+def set_headers(
+    blueprint: Blueprint,
+    content_security_policy: str = PLAIN_CONTENT,
+    referrer_policy: str = "no-referrer",
+) -> None:
+    """Give all answers of `blueprint` the headers of a page that nobody frames, sniffs or keeps.
+
+    Pages with forms need the `referrer_policy` OURS_ALONE.
+    """
     headers = {
         "Content-Security-Policy": content_security_policy,
         "X-Content-Type-Options": "nosniff",
         "X-Frame-Options": "DENY",
         # A webhook's address is a secret: no other site may be told where a person came from.
-        "Referrer-Policy": "no-referrer",
+        "Referrer-Policy": referrer_policy,
         "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
         "Cross-Origin-Opener-Policy": "same-origin",
         "Cross-Origin-Resource-Policy": "same-origin",

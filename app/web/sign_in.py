@@ -26,14 +26,14 @@ from ..runtime import Runtime
 from .access import needs, open_to_all, who
 from .cookies import drop_cookie, read_cookie, set_cookie
 from .door import SESSION, Door
-from .headers import PAGE_CONTENT, set_headers
+from .headers import OURS_ALONE, PAGE_CONTENT, set_headers
 
 OURS = re.compile(r"/(?![/\\])")
 """How a page of this host begins. A browser takes any two slashes, or backslashes, for a host's."""
 
 log = get_logger(__name__)
 blueprint = Blueprint("door", __name__, template_folder="templates")
-set_headers(blueprint, PAGE_CONTENT)
+set_headers(blueprint, PAGE_CONTENT, OURS_ALONE)
 
 
 @blueprint.get("/sign-in")

@@ -8,6 +8,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 OFFLINE = (
+    "--host-resolver-rules=MAP clinic.test 127.0.0.1",
     "--no-sandbox",
     "--disable-gpu",
     "--disable-quic",

@@ -56,6 +56,16 @@ def test_somebody_signs_in_looks_and_signs_out(console, page, kim):
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
 
 
+def test_forms_are_taken_without_tls_too_where_a_browser_says_less(browser, console, kim):
+    page = browser.new_page()
+    page.goto(f"{console.replace('127.0.0.1', 'clinic.test')}/callbacks")
+
+    sign_in(page)
+
+    expect(page.get_by_role("heading", name="To call back")).to_be_visible()
+    page.close()
+
+
 def test_a_session_that_ends_leads_from_the_live_list_to_the_sign_in(
     browser, console, kim, runtime
 ):

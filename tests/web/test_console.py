@@ -314,7 +314,7 @@ def test_its_pages_run_no_inline_code_and_are_framed_by_nobody(browser, phone):
     assert "unsafe-inline" not in policy
     assert "frame-ancestors 'none'" in policy
     assert not re.search(r"<script(?![^>]*\bsrc=)|\sstyle=|\son\w+=", answer.text)
-    assert answer.headers["Referrer-Policy"] == "no-referrer"
+    assert answer.headers["Referrer-Policy"] == "same-origin"
     assert answer.headers["Cache-Control"] == "no-store"
 
 

@@ -33,7 +33,7 @@ from ...models import Clinic, Role
 from ...runtime import Runtime
 from ..access import needs, open_to_all, who
 from ..assets import SHARED
-from ..headers import PAGE_CONTENT, set_headers
+from ..headers import OURS_ALONE, PAGE_CONTENT, set_headers
 
 SHOWS = {"": "Everything", "open": "Under way", "waiting": "Waiting", "set_aside": "Set aside"}
 LISTED = 60
@@ -64,7 +64,7 @@ SAYS = {
 STATIC = Path(__file__).with_name("static")
 
 console = Blueprint("console", __name__, template_folder="templates")
-set_headers(console, PAGE_CONTENT)
+set_headers(console, PAGE_CONTENT, OURS_ALONE)
 
 
 @console.get("/")
