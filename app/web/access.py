@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
-from flask import current_app, g, redirect, render_template, request, url_for
+from flask import abort, current_app, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from ..access.identity import Identity, Need
@@ -16,7 +16,7 @@ from ..logs import get_logger
 from ..models import Role
 from .bearer import let_program_in
 from .door import Door
-from .forms import check_form
+from .forms import check_form, has_zero_byte
 from .problems import problem
 
 DECLARED = "ringnote_needs"
@@ -78,6 +78,8 @@ def _let_person_in(need: Role) -> ResponseReturnValue | None:
         return _turn_away(door)
     if not identity.may(need):
         return render_template("ringnote/door/refused.html", why="role", need=need), 403
+    if has_zero_byte(request.args):
+        abort(400)
     if request.method not in SAFE and (refusal := check_form(identity.name)):
         return refusal
     g.ringnote_identity = identity

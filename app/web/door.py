@@ -61,8 +61,9 @@ class Door:
                     "current_user must return what ringnote.person() makes, or None for nobody"
                 )
             return identity
-        if token := read_cookie(request, SESSION):
-            return self._of_session(token)
+        token = read_cookie(request, SESSION)
+        if token and (identity := self._of_session(token)):
+            return identity
         if is_at_this_machine(request) and not self.has_users():
             return Identity("this machine", Role.ADMIN, is_signed_in=False)
         return None

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from flask import Response, after_this_request, current_app, g, render_template, request
 from flask.typing import ResponseReturnValue
+from werkzeug.datastructures import MultiDict
 
 from ..runtime import Runtime
 from .cookies import read_cookie, set_cookie
@@ -41,9 +42,15 @@ def check_form(name: str) -> ResponseReturnValue | None:
         not _is_from_here()
         or not seed
         or not hmac.compare_digest(_sign(seed, name).encode(), given.encode("utf-8", "replace"))
+        or has_zero_byte(request.form)
     ):
         return render_template("ringnote/door/refused.html", why="form"), 400
     return None
+
+
+def has_zero_byte(given: MultiDict[str, str]) -> bool:
+    """Whether something was sent that no browser sends and PostgreSQL fails on."""
+    return any("\0" in value for _, value in given.items(multi=True))
 
 
 def _is_from_here() -> bool:

@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from typing import Any
 
 import sqlalchemy as sa
 from flask import (
@@ -28,12 +29,19 @@ from .cookies import drop_cookie, read_cookie, set_cookie
 from .door import SESSION, Door
 from .headers import OURS_ALONE, PAGE_CONTENT, set_headers
 
+LARGEST_FORM = 64 * 1024
 OURS = re.compile(r"/(?![/\\])")
 """How a page of this host begins. A browser takes any two slashes, or backslashes, for a host's."""
 
 log = get_logger(__name__)
 blueprint = Blueprint("door", __name__, template_folder="templates")
 set_headers(blueprint, PAGE_CONTENT, OURS_ALONE)
+
+
+@blueprint.url_value_preprocessor
+def limit(_endpoint: str | None, _values: dict[str, Any] | None) -> None:
+    """Keep what strangers send small, before anything of it is read."""
+    request.max_content_length = LARGEST_FORM
 
 
 @blueprint.get("/sign-in")

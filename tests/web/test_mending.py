@@ -144,6 +144,7 @@ def test_what_was_set_aside_is_tried_again(runtime, phone, clinic, kim):
         ("/unmatched/map", {"number": STRANGER, "client": "C9"}, 400, "knows no client"),
         ("/unmatched/map", {"number": "what", "client": "C1"}, 400, "no phone number"),
         ("/unmatched/ignore", {"number": "anonymous"}, 400, "withheld number"),
+        ("/call/correct", {"uuid": "u-1\0", "outcome": "missed"}, 400, "did not come from a page"),
         ("/entry/retry", {"entry": "9" * 18}, 404, ""),
         ("/entry/retry", {"entry": "x"}, 404, ""),
         ("/entry/retry", {"entry": "9" * 400}, 404, ""),

@@ -74,7 +74,7 @@ def _callback_id() -> int:
 
 
 def _why() -> str:
-    return request.form.get("why", "").replace("\0", "").strip()[:LONGEST_WHY]
+    return request.form.get("why", "").strip()[:LONGEST_WHY]
 
 
 def _runtime() -> Any:

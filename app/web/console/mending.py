@@ -128,7 +128,7 @@ def retry() -> ResponseReturnValue:
 def confirm() -> ResponseReturnValue:
     """Say that an entry which was perhaps written stands in the PMS."""
     runtime, clinic_id = _runtime(), _clinic_id()
-    pms_id = request.form.get("pms_id", "").replace("\0", "").strip()[:LONGEST_PMS_ID]
+    pms_id = request.form.get("pms_id", "").strip()[:LONGEST_PMS_ID]
     with runtime.db.transaction() as session:
         entry, now = _entry(session, clinic_id), runtime.clock()
         confirm_entry(session, runtime.db, entry, pms_id or None, who().name, now)
@@ -193,7 +193,7 @@ def _number(name: str) -> int:
 
 
 def _why() -> str:
-    return request.form.get("why", "").replace("\0", "").strip()[:LONGEST_WHY]
+    return request.form.get("why", "").strip()[:LONGEST_WHY]
 
 
 def _runtime() -> Runtime:
