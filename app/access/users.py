@@ -130,19 +130,31 @@ def make_link(
     return token
 
 
+def find_link(session: Session, token: str, now: datetime) -> tuple[SignInLink, User] | None:
+    """A link that signs somebody in, and whom; None if it is none or no longer."""
+    query = (
+        sa.select(SignInLink, User)
+        .join(User, User.id == SignInLink.user_id)
+        .where(
+            SignInLink.token_hash == hash_token(token),
+            SignInLink.expires_at > now,
+            User.disabled_at.is_(None),
+        )
+        .with_for_update(of=SignInLink)
+    )
+    found = session.execute(query).first()
+    return (found[0], found[1]) if found else None
+
+
 def follow_link(session: Session, token: str, now: datetime) -> User | None:
     """The user whom a link signs in, None if it is none or no longer. Does not commit."""
-    link = session.scalars(
-        sa.select(SignInLink)
-        .where(SignInLink.token_hash == hash_token(token), SignInLink.expires_at > now)
-        .with_for_update()
-    ).first()
-    if link is None:
+    found = find_link(session, token, now)
+    if found is None:
         return None
+    link, user = found
     if not link.is_reusable:
         session.delete(link)
-    user = session.get(User, link.user_id)
-    return user if user and user.disabled_at is None else None
+    return user
 
 
 def identity_of(user: User) -> Identity:

@@ -20,7 +20,7 @@ from flask.typing import ResponseReturnValue
 from ..access.passwords import is_password
 from ..access.sessions import begin_session, end_session
 from ..access.tries import count_try, forgive
-from ..access.users import find_user, follow_link, plain_name, sign_out_everywhere
+from ..access.users import find_link, find_user, follow_link, plain_name, sign_out_everywhere
 from ..logs import get_logger
 from ..models import BrowserSession, Role, User
 from ..runtime import Runtime
@@ -81,16 +81,27 @@ def check_sign_in() -> ResponseReturnValue:
 
 @blueprint.get("/sign-in/<token>")
 @open_to_all()
-def follow(token: str) -> ResponseReturnValue:
-    """A link that somebody was given."""
+def see_link(token: str) -> ResponseReturnValue:
+    """A link that somebody was given. One that signs in once asks first.
+
+    Programs that look at links in mails and chats would have used it up.
+    """
     runtime = _runtime()
-    now = runtime.clock()
     with runtime.db.transaction() as session:
-        user = follow_link(session, token, now)
-        cookie = begin_session(session, user, now, read_cookie(request, SESSION)) if user else None
-    if user is None or cookie is None:
+        found = find_link(session, token, runtime.clock())
+    if found is None:
         return _form(fault="link"), 404
-    return _signed_in(user, cookie)
+    link, user = found
+    if link.is_reusable:
+        return _follow(token)
+    return render_template("ringnote/door/link.html", name=user.name, token=token)
+
+
+@blueprint.post("/sign-in/<token>")
+@open_to_all(has_form=True)
+def follow(token: str) -> ResponseReturnValue:
+    """Sign in by that link."""
+    return _follow(token)
 
 
 @blueprint.get("/account")
@@ -138,6 +149,17 @@ def _form(fault: str = "", wait: timedelta | None = None) -> str:
         wanted=request.values.get("next", ""),
         name=request.form.get("name", ""),
     )
+
+
+def _follow(token: str) -> ResponseReturnValue:
+    runtime = _runtime()
+    now = runtime.clock()
+    with runtime.db.transaction() as session:
+        user = follow_link(session, token, now)
+        cookie = begin_session(session, user, now, read_cookie(request, SESSION)) if user else None
+    if user is None or cookie is None:
+        return _form(fault="link"), 404
+    return _signed_in(user, cookie)
 
 
 def _signed_in(user: User, token: str) -> Response:

@@ -24,6 +24,7 @@ OPEN = {
     "ringnote.health.readyz",
     "ringnote.door.sign_in",
     "ringnote.door.check_sign_in",
+    "ringnote.door.see_link",
     "ringnote.door.follow",
     "ringnote.console.static",
     "ringnote.console.shared",
