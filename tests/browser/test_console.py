@@ -4,12 +4,14 @@ import threading
 
 import pytest
 import requests
+import sqlalchemy as sa
 from playwright.sync_api import expect
 
 from factories import make_client, make_clinic
 from ringnote import create_app
 from ringnote.clock import utc_now
 from ringnote.delivery.connections import open_connection
+from ringnote.models import NumberRule
 from ringnote.sandbox.pms import create_pms
 from ringnote.sandbox.server import Server
 from ringnote.sandbox.store import Store
@@ -142,3 +144,18 @@ def test_a_text_full_of_markup_stays_text(console, page, runtime, clinic, client
 
     expect(page.get_by_text("onerror=").first).to_be_visible()
     assert page.title() != "owned"
+
+
+def test_return_in_a_remark_chooses_nobody(console, page, runtime, clinic, client_id):
+    make_client(runtime.db, clinic, "C2", "John Doe", numbers=[CALLER])
+    Phone(runtime, clinic).missed("u-1")
+    settle(runtime)
+    page.goto(f"{console}/unmatched")
+    page.get_by_label("Why").fill("said so")
+
+    page.get_by_label("Why").press("Enter")
+    page.get_by_role("button", name="Never").last.click()
+
+    expect(page.get_by_role("status").first).to_contain_text("Kept")
+    with runtime.db.reading() as session:
+        assert session.scalars(sa.select(NumberRule.kind)).all() == ["not"]
