@@ -129,6 +129,7 @@ def test_no_page_is_wider_than_its_window(console, page, runtime, clinic, client
     phone.answered("u-2", "+12125550177")
     phone.text("A long one: " + "x" * 300)
     settle(runtime)
+    make_clinic(runtime.db, name="The Elm Street Animal Hospital and Boarding")
     page.set_viewport_size({"width": width, "height": 800})
 
     page.goto(console + path)
@@ -154,7 +155,7 @@ def test_return_in_a_remark_chooses_nobody(console, page, runtime, clinic, clien
     page.get_by_label("Why").fill("said so")
 
     page.get_by_label("Why").press("Enter")
-    page.get_by_role("button", name="Never").last.click()
+    page.get_by_role("button", name="Never John Doe").click()
 
     expect(page.get_by_role("status").first).to_contain_text("Kept")
     with runtime.db.reading() as session:

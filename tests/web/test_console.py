@@ -7,11 +7,12 @@ from urllib.parse import urlsplit
 import pytest
 import sqlalchemy as sa
 
-from factories import make_client, make_clinic, make_connection
+from factories import make_client, make_clinic, make_connection, make_settled_call
 from ringnote import create_app
 from ringnote.clock import utc_now
 from ringnote.directory.sync_state import claim, finish, stop_early
 from ringnote.models import Entry, EntryState, Event
+from ringnote.web.console import pages
 from stories import CALLER, Phone, entries, settle
 
 STRANGER = "+12125550177"
@@ -126,6 +127,18 @@ def test_a_number_of_nobody_waits_in_sight(browser, runtime, phone, clinic):
     assert "Ignore this number" in asked
 
 
+def test_of_many_numbers_that_wait_the_last_are_shown(browser, runtime, clinic, monkeypatch):
+    monkeypatch.setattr(pages, "LISTED_NUMBERS", 1)
+    make_settled_call(runtime.db, clinic, STRANGER)
+    make_settled_call(runtime.db, clinic, "+12125550178")
+
+    shown = text(browser, "/unmatched")
+
+    assert "555-0178" in shown
+    assert "555-0177" not in shown
+    assert "1 more wait" in shown
+
+
 def test_a_shared_number_names_the_clients_to_choose_from(browser, runtime, phone, clinic, jane):
     make_client(runtime.db, clinic, "C2", "John Doe", numbers=[CALLER])
     phone.answered("u-1")
@@ -207,9 +220,11 @@ def test_a_conversation_s_page_shows_its_texts(browser, runtime, phone, clinic, 
     assert "Clinic: Yes, come by." in shown
 
 
-@pytest.mark.parametrize("path", ["/call?uuid=nobody", "/conversation?id=", "/call"])
+@pytest.mark.parametrize(
+    "path", ["/call?uuid=nobody", "/conversation?id=", "/call", "/?clinic=99", "/call?uuid=%00"]
+)
 def test_what_is_not_there_is_not_found(browser, path):
-    assert browser.get(path).status_code == 404
+    assert browser.get(path).status_code in (400, 404)
 
 
 def test_what_strangers_send_is_shown_as_text(browser, runtime, phone, clinic):

@@ -37,6 +37,8 @@ from ..headers import OURS_ALONE, PAGE_CONTENT, set_headers
 
 SHOWS = {"": "Everything", "open": "Under way", "waiting": "Waiting", "set_aside": "Set aside"}
 LISTED = 60
+LISTED_NUMBERS = 100
+"""Of each clinic. Strangers' numbers wait by the thousand where nobody says whose they are."""
 BIGGEST_ID_DIGITS = 18
 DONE = {
     "corrected": "Corrected. What stands in the PMS follows in a moment.",
@@ -119,6 +121,7 @@ def unmatched() -> ResponseReturnValue:
         waiting=known,
         is_done=not any(numbers for _, numbers, _ in known),
         says=SAYS,
+        listed=LISTED_NUMBERS,
         done=_done(),
     )
 
@@ -175,6 +178,8 @@ def _recent() -> dict[str, Any]:
     clinic_id = _clinic_id()
     with _reading() as session:
         clinics = list_clinics(session)
+        if clinic_id is not None and clinic_id not in {each.id for each in clinics}:
+            abort(404)
         return {
             "rows": list_recent(session, _shown(), show or None, LISTED),
             "counts": count_backlog(session, _shown()),
