@@ -37,6 +37,12 @@ def find_connector(name: str, settings: Mapping[str, str]) -> type[Connector] | 
         return None
 
 
+def with_defaults(kind: type[Connector], settings: Mapping[str, str]) -> dict[str, str]:
+    """These settings of a connector, with the defaults of those that are not among them."""
+    defaults = {each.name: each.default for each in kind.settings if not each.is_secret}
+    return {**defaults, **settings}
+
+
 def why_unknown(name: str) -> str:
     """Why there is no connector of this name: its plugin is broken, or is not installed."""
     faults = [f"{each.package}: {each.fault}" for each in CONNECTORS.broken() if each.name == name]

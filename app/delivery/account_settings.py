@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from urllib.parse import urlsplit
 
-from ..connectors import CONNECTORS, find_connector, why_unknown
+from ..connectors import CONNECTORS, find_connector, why_unknown, with_defaults
 from ..connectors.base import Connector
 from ..errors import ConfigError, InputError
 from ..http import Http, Pass
@@ -28,7 +28,7 @@ def connector_for(connection: Connection, runtime: Runtime) -> Connector:
     meter = Meter(runtime.db, connection.id)
     shelf = Shelf(runtime.db, runtime.vault, connection.id)
     http = runtime.http.knowing(secrets, meter.pass_, shelf)
-    connector = kind(_with_defaults(kind, connection.settings), secrets, http)
+    connector = kind(with_defaults(kind, connection.settings), secrets, http)
     meter.rates = connector.rates
     return connector
 
@@ -62,7 +62,7 @@ def make_connector(
     ]
     made = None
     try:
-        made = kind(_with_defaults(kind, settings), dict(secrets), http.knowing(secrets, pass_))
+        made = kind(with_defaults(kind, settings), dict(secrets), http.knowing(secrets, pass_))
     except ConfigError as error:
         # A constructor speaks of what is missing or in the wrong place too; once is enough.
         told = {each.split()[0] for each in faults}
@@ -95,31 +95,10 @@ def _suggest(name: str, known: Iterable[str]) -> str:
     return f"did you mean {close[0]}?" if close else ""
 
 
-def _with_defaults(kind: type[Connector], settings: Mapping[str, str]) -> dict[str, str]:
-    defaults = {each.name: each.default for each in kind.settings if not each.is_secret}
-    return {**defaults, **settings}
-
-
 def host_of(connection: Connection) -> str:
     """The host of its PMS, with its port if the address tells one; '' if it has no address."""
     kind = find_connector(connection.connector, connection.settings)
     if kind is None:
         return ""
-    address = kind.address_of(_with_defaults(kind, connection.settings))
+    address = kind.address_of(with_defaults(kind, connection.settings))
     return urlsplit(address).netloc.lower()
-
-
-def is_same_account(former: Connection, connection: Connection) -> bool:
-    """Whether both are of one account: by its own id, where both know one, and by the settings."""
-    ids = {former.account_id, connection.account_id} - {None}
-    return (
-        former.connector == connection.connector
-        and len(ids) < 2
-        and _account(former) == _account(connection)
-    )
-
-
-def _account(connection: Connection) -> Mapping[str, str]:
-    settings = connection.settings
-    kind = find_connector(connection.connector, settings)
-    return kind.account_of(_with_defaults(kind, settings)) if kind else settings

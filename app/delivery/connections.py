@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from ..db import Database
+from ..directory.accounts import is_same_account, read_foreign_times
 from ..directory.waiting import mark_waiting
 from ..errors import InputError
 from ..ledger.reconcile import (
@@ -34,9 +35,10 @@ from ..models import (
 )
 from ..runtime import Runtime
 from ..signals import announce, connection_paused
-from .account_settings import is_same_account, make_connector
+from .account_settings import make_connector
 from .meter import declare
 from .outbox import enqueue_all_due
+from .owed import match_anew
 
 PERSON, REFUSED = "person", "refused"
 """By what a connection was paused: only a refusal ends when the account is let in again."""
@@ -87,8 +89,13 @@ def open_connection(
     session.add(connection)
     session.flush()
     declare(session, runtime.db, connection.id, connector.rates)
-    if not _take_over(session, runtime.db, connection, now):
+    is_changed = read_foreign_times(session, clinic_id).end_at(connection.created_at)
+    is_back = _take_over(session, runtime.db, connection, now)
+    if is_changed or not is_back:
         _ask_anew(session, runtime.db, clinic_id)
+    # Else whoever opens it is asked, by `count_foreign`.
+    if is_changed and (is_back or since):
+        match_anew(session, runtime.db, clinic_id, now)
     enqueue_all_due(session, runtime.db, connection)
     return connection
 
@@ -121,7 +128,7 @@ def _take_over(session: Session, db: Database, connection: Connection, now: date
     goes_on: dict[str, Any] = {"connection_id": connection.id, "due_at": db.now()}
     if same[0] != ended[0].id:
         # The directory is another account's by now, so what changed since is not enough.
-        goes_on["cursor"] = {}
+        goes_on |= {"cursor": {}, "finished_at": None}
     session.execute(sa.update(SyncState).where(SyncState.connection_id == same[0]).values(goes_on))
     session.execute(
         sa.update(Entry).where(Entry.connection_id.in_(same)).values(connection_id=connection.id)

@@ -16,6 +16,7 @@ from ..connectors.base import Phone, PmsClient
 from ..db import Database
 from ..models import Client, ClientNumber
 from ..numbers import read_numbers
+from .accounts import read_foreign_times
 from .bulk import among, upsert
 from .flaws import LABELLED, MOST_KEPT, Flaw, find_flaw
 from .missing import mark_seen
@@ -74,12 +75,15 @@ def store_clients(
     region: str,
     tally: Tally | None = None,
     seen_at: datetime | None = None,
+    *,
+    owns: bool = True,
 ) -> set[str]:
     """Insert or update `clients` (a batch of some hundreds; of two with one id, the last counts).
 
     Returns the numbers (E.164) that were added or changed hands. Numbers that cannot be read are
-    kept with their client as flaws and counted in `tally`. `seen_at` is when the reading of all
-    clients began that tells of these. Does not commit.
+    kept with their client as flaws and counted in `tally`. `seen_at` is when the reading began that
+    tells of these; with `owns` even those that are as they were are from `source` from now on. Does
+    not commit.
     """
     clients = fit_clients(clients)
     plan = plan_clients(session, clinic_id, clients, region)
@@ -89,7 +93,8 @@ def store_clients(
     if plan.numbers:
         _write_numbers(session, db, clinic_id, plan.numbers, keys)
     if seen_at is not None:
-        mark_seen(session, clinic_id, (client.id for client in clients), source, seen_at)
+        ids = (client.id for client in clients)
+        mark_seen(session, clinic_id, ids, seen_at, source if owns else "")
     if tally is not None:
         add_up(tally, plan.tally)
     return plan.changed
@@ -101,9 +106,14 @@ def plan_clients(
     """Work out what storing `clients` would change. Reads only."""
     batch = {client.id: client for client in clients}
     known = _known_clients(session, clinic_id, batch)
+    foreign = read_foreign_times(session, clinic_id)
     plan = Plan([], [], [], set(), Tally())
     for client in batch.values():
-        _plan_client(plan, client, known.get(client.id), region)
+        was = known.get(client.id)
+        _plan_client(plan, client, was, region)
+        if was and foreign.hold_client(was.row):
+            # Though nothing else differs, it is from now on a client of the account in use.
+            plan.changed.update(was.numbers)
     return plan
 
 

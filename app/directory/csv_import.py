@@ -75,13 +75,13 @@ class ImportResult:
 
 @dataclass(slots=True)
 class _Import:
-    """An import under way. `seen_at` is when it began, if the list replaces all."""
+    """An import under way, and when it began."""
 
     db: Database
     steps: Steps
     clinic: Clinic
     now: datetime
-    seen_at: datetime | None
+    replaces: bool
     result: ImportResult
     known: int = 0
     """In a dry run: how many living clients of the directory the list holds."""
@@ -160,7 +160,7 @@ def import_checked(
     described = clients.columns.described()
     result = ImportResult(clients.format.encoding, clients.format.delimiter, described, dry_run)
     result.rejected_rows, result.rejected = checked.rejected_rows, checked.rejected
-    work = _Import(db, Steps(db), clinic, now, now if replaces else None, result)
+    work = _Import(db, Steps(db), clinic, now, replaces, result)
     try:
         for batch in _batches(clients, checked, work):
             _store(work, batch)
@@ -224,7 +224,7 @@ def _store(work: _Import, batch: list[ClientRow]) -> None:
     tally = Tally()
     with work.steps.step() as session:
         where = (clinic.id, clients, "import", work.now, clinic.region)
-        changed = store_clients(session, db, *where, tally, work.seen_at)
+        changed = store_clients(session, db, *where, tally, work.now, owns=work.replaces)
         now_due = mark_waiting(session, db, clinic.id, changed)
     # What was rolled back, because it was interrupted, was not imported.
     add_up(result.tally, tally)

@@ -172,7 +172,9 @@ def _store(db: Database, lookup: Asked, found: list[PmsClient], source: str, now
     with db.transaction() as session:
         if not _finish(session, lookup, **values):
             return
-        changed = store_clients(session, db, lookup.clinic_id, found, source, now, lookup.region)
+        where = (lookup.clinic_id, found, source, now, lookup.region)
+        seen_at = max(now, db.present(session))
+        changed = store_clients(session, db, *where, seen_at=seen_at, owns=False)
         decided = match_number(session, lookup.clinic_id, lookup.number, _national(lookup), now)
         policy = read_matching(session, lookup.clinic_id)
         if decided.kind != "none" or policy.unknown != "wait":

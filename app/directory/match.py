@@ -13,12 +13,14 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from ..models import Client, ClientNumber, Clinic, Match, NumberRule, Policy
+from .accounts import read_foreign_times
 from .matching import Matching
 from .merges import follow_merges
 from .ownership import Decided, Owner, Ruling, decide
 
 Found = sa.Row[*tuple[Any, ...]]
 WRITTEN_ABROAD = ("+", "00", "011")
+OF_FORMER = "no client of this PMS account has this number; one of a former account has, or had"
 
 
 def match_number(
@@ -36,8 +38,11 @@ def match_number(
     """
     if not number:
         return Decided("withheld", rule="the number is withheld")
-    rules = _rules(session, clinic_id, number, now)
-    rows = _owner_rows(session, clinic_id, number, national)
+    foreign = read_foreign_times(session, clinic_id)
+    all_rules = _rules(session, clinic_id, number, now)
+    rules = [each for each in all_rules if each.kind == "ignore" or not foreign.hold(each.made_at)]
+    all_rows = _owner_rows(session, clinic_id, number, national)
+    rows = [each for each in all_rows if not foreign.hold_client(each)]
     asked = {rule.client for rule in rules if rule.kind in ("map", "pick")}
     asked |= {row.external_id for row in rows if row.merged_into}
     now_are = follow_merges(session, clinic_id, asked)
@@ -49,6 +54,8 @@ def match_number(
     ]
     owners = [_owner(row, now_are, is_exact=row.number == number) for row in rows]
     decided = decide(rulings, owners)
+    if decided.kind == "none" and (len(rows), len(rules)) != (len(all_rows), len(all_rules)):
+        return replace(decided, rule=OF_FORMER)
     if decided.kind != "several":
         return decided
     matching = read_matching(session, clinic_id)
@@ -74,7 +81,12 @@ def read_matching(session: Session, clinic_id: int) -> Matching:
 def _rules(session: Session, clinic_id: int, number: str, now: datetime) -> Sequence[Found]:
     return session.execute(
         sa.select(
-            NumberRule.id, NumberRule.kind, NumberRule.client, NumberRule.made_by, NumberRule.why
+            NumberRule.id,
+            NumberRule.kind,
+            NumberRule.client,
+            NumberRule.made_by,
+            NumberRule.made_at,
+            NumberRule.why,
         )
         .where(
             NumberRule.clinic_id == clinic_id,
@@ -122,6 +134,7 @@ def _owner_rows(session: Session, clinic_id: int, number: str, national: str) ->
             Client.name,
             Client.merged_into,
             Client.updated_at,
+            Client.seen_at,
             ClientNumber.number,
             ClientNumber.raw,
             ClientNumber.label,

@@ -17,13 +17,14 @@ AT_ONCE = 500
 
 
 def mark_seen(
-    session: Session, clinic_id: int, ids: Iterable[str], source: str, seen_at: datetime
+    session: Session, clinic_id: int, ids: Iterable[str], seen_at: datetime, source: str = ""
 ) -> None:
-    """Note that the reading that began at `seen_at` told of the clients `ids`. No commit."""
+    """Note that the reading that began at `seen_at` told of the clients `ids`, and that this is
+    from now on where they come from, if a `source` is named. No commit."""
     session.execute(
         sa.update(Client)
         .where(Client.clinic_id == clinic_id, among(session, Client.external_id, set(ids)))
-        .values(seen_at=seen_at, source=source),
+        .values({"seen_at": seen_at} | ({"source": source} if source else {})),
         execution_options={"synchronize_session": False},
     )
 

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from ..errors import InputError
 from ..models import Client, Clinic, Decision, Match, NumberRule
 from ..numbers import NumberKind, read_number
+from .accounts import read_foreign_times
 from .moving import Said
 
 
@@ -66,7 +67,8 @@ def read_key(session: Session, clinic_id: int, number: str) -> str:
 
 
 def require_client(session: Session, clinic_id: int, external_id: str) -> None:
-    """Raise InputError unless the directory knows this client, merged or living."""
+    """Raise InputError unless the directory knows this client of the PMS account in use, merged or
+    living."""
     client = session.scalars(
         sa.select(Client).where(Client.clinic_id == clinic_id, Client.external_id == external_id)
     ).first()
@@ -77,6 +79,11 @@ def require_client(session: Session, clinic_id: int, external_id: str) -> None:
         )
     if client.deleted_at is not None and not client.merged_into:
         raise InputError(f"The client {external_id!r} was deleted in the PMS.")
+    if read_foreign_times(session, clinic_id).hold_client(client):
+        raise InputError(
+            f"The client {external_id!r} is known of a former PMS account alone; name one of the"
+            " account in use, once its clients are in: ringnote clients sync CLINIC"
+        )
 
 
 def is_in_force(now: datetime) -> sa.ColumnElement[bool]:

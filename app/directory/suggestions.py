@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from ..models import Client
+from .accounts import read_foreign_times
 from .bulk import among, portions
 from .names import is_name, likeness, rank
 
@@ -83,12 +84,13 @@ def _named_like(session: Session, clinic_id: int, shown: list[str]) -> dict[str,
         return {}
     holds = (sa.func.lower(Client.name).contains(word, autoescape=True) for word in words)
     rows = session.execute(
-        sa.select(Client.external_id, Client.name)
+        sa.select(Client.external_id, Client.name, Client.seen_at, Client.updated_at)
         .where(Client.clinic_id == clinic_id, Client.deleted_at.is_(None), sa.or_(*holds))
         .limit(MOST_FOUND)
     )
+    foreign = read_foreign_times(session, clinic_id)
     return {
         row.external_id: row.name
         for row in rows
-        if any(likeness(name, row.name) >= ALIKE for name in shown)
+        if not foreign.hold_client(row) and any(likeness(name, row.name) >= ALIKE for name in shown)
     }

@@ -14,6 +14,7 @@ from ..db import Database
 from ..errors import ConfigError, ConnectorError, CredentialsRejected, InputError, Temporary
 from ..logs import get_logger
 from ..models import Clinic, SyncState
+from .accounts import awaits_clients
 from .clients import Tally, store_clients
 from .merges import repoint_merged
 from .missing import count_missing, next_missing
@@ -190,7 +191,7 @@ def _store_page(run: _Run, page: ClientPage) -> None:
                 run.clock(),
                 run.claimed.region,
                 result.tally,
-                run.claimed.pass_started_at,
+                run.claimed.began_at,
             )
             result.now_due += mark_waiting(session, db, run.claimed.clinic_id, changed)
         merged = [client.id for client in page.clients if client.merged_into]
@@ -208,7 +209,12 @@ def _end(run: _Run, *, restart: bool) -> None:
         return
     result.reason = doubt = _remove_missing(run)
     if doubt is None:
-        finish(run.db, run.claimed, restart=restart, now=run.clock())
+        with run.db.transaction() as session:
+            is_awaited = awaits_clients(session, run.claimed.clinic_id)
+            finish(session, run.db, run.claimed, restart=restart, now=run.clock())
+            if is_awaited:
+                # Only now is it certain of a number that no client of this account has it.
+                result.now_due += mark_waiting(session, run.db, run.claimed.clinic_id)
     else:
         # All pages are in; whom to take for gone, a later reading of all tells.
         again: dict[str, Any] = {"cursor": {}} if restart else {}

@@ -38,6 +38,8 @@ class Claimed:
     cursor: Mapping[str, str] | None
     pass_started_at: datetime | None
     """When the reading of all clients began that this run begins or goes on with."""
+    began_at: datetime
+    """When the reading began that this run is of: of all clients, or of what changed."""
     failures: int
     every_seconds: int
 
@@ -84,10 +86,15 @@ def claim(db: Database, connection_id: int, *, full: bool = False) -> Claimed | 
         now = db.present(session)
         if state.leased_until is not None and state.leased_until > now:
             return None
+        opened_at = session.scalars(
+            sa.select(Connection.created_at).where(Connection.id == connection_id)
+        ).one()
+        # Machines' clocks differ: what is read through it is not from before it was opened.
+        begins_at = max(now, opened_at)
         if full:
             state.cursor = {}
         if not state.cursor:
-            state.pass_started_at = now
+            state.pass_started_at = begins_at
         if not state.cursor or state.pass_started_at is None:
             state.clients_seen = 0
         state.lease_token = uuid.uuid4().hex
@@ -106,6 +113,7 @@ def claim(db: Database, connection_id: int, *, full: bool = False) -> Claimed | 
             state.lease_token,
             state.cursor or None,
             state.pass_started_at,
+            state.pass_started_at or begins_at,
             state.failures,
             EVERY_SECONDS if state.every_seconds is None else state.every_seconds,
         )
@@ -114,8 +122,17 @@ def claim(db: Database, connection_id: int, *, full: bool = False) -> Claimed | 
 def renew(session: Session, db: Database, claimed: Claimed, **values: Any) -> SyncState:
     """Hold the lease for longer and write `values`, in the transaction of what they cover.
 
-    Returns the state. Raises InputError if another run took over. Does not commit.
+    Returns the state. Raises InputError if another run took over, or if the connection is in use no
+    more: its clients are another account's by now. Does not commit.
     """
+    # Locked, so that another account is opened, and read, after what this transaction stores.
+    in_use = session.scalars(
+        sa.select(Connection.id)
+        .where(Connection.id == claimed.connection_id, Connection.ended_at.is_(None))
+        .with_for_update(read=True)
+    ).first()
+    if in_use is None:
+        raise InputError("The clinic's connection was ended meanwhile; this sync stops.")
     held = session.scalars(
         sa.update(SyncState)
         .where(
@@ -131,8 +148,10 @@ def renew(session: Session, db: Database, claimed: Claimed, **values: Any) -> Sy
     return held
 
 
-def finish(db: Database, claimed: Claimed, *, restart: bool, now: datetime) -> None:
-    """A run came to its end: the next follows after the usual while. Commits.
+def finish(
+    session: Session, db: Database, claimed: Claimed, *, restart: bool, now: datetime
+) -> None:
+    """A run came to its end: the next follows after the usual while. Does not commit.
 
     With `restart` it reads all clients anew, since the PMS tells no changes.
     """
@@ -140,7 +159,7 @@ def finish(db: Database, claimed: Claimed, *, restart: bool, now: datetime) -> N
     values: dict[str, Any] = {"finished_at": now, "reason": None, "failures": 0}
     if claimed.pass_started_at is not None:
         values |= {"pass_started_at": None, "clients_total": SyncState.clients_seen}
-    _let_go(db, claimed, wait, values | ({"cursor": {}} if restart else {}))
+    _let_go(session, db, claimed, wait, values | ({"cursor": {}} if restart else {}))
 
 
 def stop_early(
@@ -154,7 +173,9 @@ def stop_early(
         backed_off = FIRST_WAIT_SECONDS * 2 ** min(claimed.failures, 10)
         wait = min(backed_off, LONGEST_WAIT_SECONDS) * random.uniform(1, 1 + 2 * JITTER)
     failures = claimed.failures + 1
-    _let_go(db, claimed, wait, {"reason": reason, "failures": failures, **more})
+    with db.transaction() as session:
+        values = {"reason": reason, "failures": failures, **more}
+        _let_go(session, db, claimed, wait, values)
 
 
 def set_schedule(session: Session, db: Database, connection_id: int, every_seconds: int) -> None:
@@ -224,10 +245,11 @@ def _locked(session: Session, db: Database, connection_id: int) -> SyncState:
     return session.get_one(SyncState, connection_id, with_for_update=True)
 
 
-def _let_go(db: Database, claimed: Claimed, wait: float, values: dict[str, Any]) -> None:
-    with db.transaction() as session:
-        released = {"lease_token": None, "leased_until": None, "due_at": db.later(wait)}
-        _set(session, claimed.connection_id, claimed.lease, **released, **values)
+def _let_go(
+    session: Session, db: Database, claimed: Claimed, wait: float, values: dict[str, Any]
+) -> None:
+    released = {"lease_token": None, "leased_until": None, "due_at": db.later(wait)}
+    _set(session, claimed.connection_id, claimed.lease, **released, **values)
 
 
 def _set(session: Session, connection_id: int, lease: str | None = None, **values: Any) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from ..connectors import find_connector
 from ..connectors.base import Capabilities
 from ..db import Database
+from ..directory.accounts import awaits_clients
 from ..directory.creation import name_client, queue_creation
 from ..directory.lookup import is_being_asked, queue_lookup
 from ..directory.match import read_matching
@@ -34,6 +35,8 @@ def decide_stranger(
         queue_lookup(session, db, clinic.id, party.number)
         if is_being_asked(session, clinic.id, party.number):
             return none
+    if awaits_clients(session, clinic.id):
+        return none
     unknown = read_matching(session, clinic.id).unknown
     if unknown == "ignore":
         return Decided("ignored", rule=f"{NO_CLIENT}, and the clinic ignores unknown callers")

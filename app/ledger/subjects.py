@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from ..db import Database
+from ..directory.accounts import awaits_clients
 from ..directory.lookup import is_being_asked
 from ..directory.match import keep_decision, match_number, read_matching
 from ..directory.ownership import Decided
@@ -132,8 +133,11 @@ def _decide(session: Session, db: Database, clinic: Clinic, party: Party, now: d
 
 def known_kind(session: Session, match: Match) -> str:
     """The kind of a match as the policy takes it: '' while the PMS may still know the number."""
-    is_open = match.kind == "none" and is_being_asked(session, match.clinic_id, match.number)
-    return "" if is_open else match.kind
+    if match.kind != "none":
+        return match.kind
+    clinic_id = match.clinic_id
+    is_open = is_being_asked(session, clinic_id, match.number) or awaits_clients(session, clinic_id)
+    return "" if is_open else "none"
 
 
 def _announce(session: Session, clinic_id: int, number: str, kind: str) -> None:

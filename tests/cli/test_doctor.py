@@ -95,6 +95,7 @@ def test_a_sync_that_came_to_its_end_is_nothing_to_mend(doctor, runtime, phone):
     phone.answered("u-1")
     connection = make_connection(runtime.db, phone.clinic)
     claimed = claim(runtime.db, connection.id)
-    finish(runtime.db, claimed, restart=False, now=utc_now())
+    with runtime.db.transaction() as session:
+        finish(session, runtime.db, claimed, restart=False, now=utc_now())
 
     assert doctor().exit_code == 0

@@ -290,8 +290,8 @@ def test_an_import_that_is_interrupted_keeps_whole_batches_and_counts_them(
     stores = iter((None, KeyboardInterrupt))
     store = csv_import.store_clients
 
-    def interrupted(*arguments: object) -> set[str]:
-        changed = store(*arguments)  # type: ignore[arg-type]
+    def interrupted(*arguments: object, **more: bool) -> set[str]:
+        changed = store(*arguments, **more)  # type: ignore[arg-type]
         if error := next(stores):
             raise error
         return changed

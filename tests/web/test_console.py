@@ -349,7 +349,9 @@ def test_home_tells_how_the_clients_are_followed_and_of_several_clinics_where_no
 ):
     connection = make_connection(runtime.db, clinic)
     before = text(browser)
-    finish(runtime.db, claim(runtime.db, connection.id), restart=False, now=utc_now())
+    claimed = claim(runtime.db, connection.id)
+    with runtime.db.transaction() as session:
+        finish(session, runtime.db, claimed, restart=False, now=utc_now())
     followed = text(browser)
     stop_early(runtime.db, claim(runtime.db, connection.id), "the PMS answered with garbage")
     stopped = text(browser)
