@@ -14,6 +14,7 @@ from ..directory.csv_import import (
     ImportResult,
     check_clients,
     import_checked,
+    may_remove,
     remove_missing,
 )
 from ..directory.csv_text import Rejection
@@ -128,7 +129,7 @@ def _may_remove(clinic: Clinic, result: ImportResult, *, yes: bool, can_ask: boo
     """Whether those who are missing from the list are to be marked as deleted."""
     if not result.missing or result.is_dry_run or not result.imported:
         return False
-    if result.rejected_rows:
+    if not may_remove(result):
         say(
             "Some rows were rejected and their clients would be taken for missing, so nobody was"
             " marked as deleted: mend them (--rejected FILE) and import again with --replace."

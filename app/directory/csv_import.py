@@ -67,6 +67,8 @@ class ImportResult:
     """Whether it was interrupted; what was stored until then stays."""
     missing: int | None = None
     """With `replaces`: how many living clients of the directory are not in the list."""
+    known: int = 0
+    """And how many living clients it has in all; of a dry run: had before."""
 
     @property
     def imported(self) -> int:
@@ -170,8 +172,18 @@ def import_checked(
         result.is_cancelled = True
         return result
     if replaces:
-        result.missing = _count_missing(work)
+        result.missing, result.known = _count_missing(work)
     return result
+
+
+def may_remove(result: ImportResult) -> bool:
+    """Whether those who are missing from a list may be taken for gone: not where it was cut short,
+    nor where rows were rejected, whose clients would be among them."""
+    return bool(
+        result.missing
+        and result.imported
+        and not (result.is_dry_run or result.is_cancelled or result.rejected_rows)
+    )
 
 
 def remove_missing(db: Database, clinic: Clinic, result: ImportResult, now: datetime) -> None:
@@ -231,11 +243,13 @@ def _store(work: _Import, batch: list[ClientRow]) -> None:
     result.now_due += now_due
 
 
-def _count_missing(work: _Import) -> int:
+def _count_missing(work: _Import) -> tuple[int, int]:
+    """How many living clients are not in the list, and how many there are."""
     with work.db.reading() as session:
+        living = _count_living(session, work.clinic, None)
         if not work.result.is_dry_run:
-            return count_missing(session, work.clinic.id, work.now)
-        return _count_living(session, work.clinic, None) - work.known
+            return count_missing(session, work.clinic.id, work.now), living
+        return living - work.known, living
 
 
 def _count_living(session: Session, clinic: Clinic, among_these: list[PmsClient] | None) -> int:

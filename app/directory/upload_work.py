@@ -1,6 +1,6 @@
 """The work on an uploaded client list: checking it, then importing it. A worker's job does it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,16 +11,30 @@ from ..errors import InputError
 from ..models import Clinic
 from .column_choices import keep_choice
 from .csv_clients import ClientList
-from .csv_import import Checked, ImportResult, check_clients, import_checked
+from .csv_import import (
+    Checked,
+    ImportResult,
+    check_clients,
+    import_checked,
+    may_remove,
+    remove_missing,
+)
 from .csv_write import RejectedRows
 from .uploads import AT_WORK, Stage, State, Upload, forget_old, list_uploads
 
 ROWS_SHOWN = 20
 EVERY_ROWS = 2000
 """How often it is written how far it is, and looked whether to go on."""
+DRASTIC = 0.1
+"""A share of the clients: no clinic loses so many from one list to the next."""
 UNFORESEEN = "It could not be finished; the worker's log says why."
 
 Work = Callable[[], None]
+
+
+def is_drastic(counts: Mapping[str, int]) -> bool:
+    """Whether so many clients are missing from a list that the list itself is to be doubted."""
+    return counts.get("missing", 0) > DRASTIC * counts.get("known", 0)
 
 
 class Interrupted(Exception):
@@ -115,9 +129,15 @@ class _Work:
                 raise KeyboardInterrupt from None
 
         now = self._clock()
-        result = import_checked(self._db, clinic, clients, checked, now, step, dry_run=dry_run)
+        replaces = dry_run or state.removes is not None
+        result = import_checked(
+            self._db, clinic, clients, checked, now, step, dry_run=dry_run, replaces=replaces
+        )
         if result.is_cancelled and (dry_run or self._is_stopping()):
             raise Interrupted
+        # No more than a person was shown: others may have come in meanwhile.
+        if may_remove(result) and (result.missing or 0) <= (state.removes or 0):
+            remove_missing(self._db, clinic, result, now)
         return result
 
     def _progress(self, state: State, total: int | None) -> Callable[[int], None]:
@@ -145,7 +165,10 @@ def _tell(result: ImportResult) -> dict[str, Any]:
     return {
         "total": result.rows,
         "counts": {
-            "clients": result.imported,
+            "clients": result.imported - tally.deleted,
+            "deleted": tally.deleted,
+            "missing": result.missing or 0,
+            "known": result.known,
             "added": tally.added,
             "updated": tally.updated,
             "unchanged": tally.unchanged,

@@ -57,6 +57,8 @@ class State:
     total: int | None = None
     counts: dict[str, int] = field(default_factory=dict)
     rejected: list[list[Any]] = field(default_factory=list)
+    removes: int | None = None
+    """How many clients that the list lacks a person agreed to have marked as deleted."""
     why: str = ""
 
 

@@ -80,10 +80,9 @@ def _let_person_in(need: Role) -> ResponseReturnValue | None:
         return render_template("ringnote/door/refused.html", why="role", need=need), 403
     if has_zero_byte(request.args):
         abort(400)
-    if request.method not in SAFE and (refusal := check_form(identity.name)):
-        return refusal
+    # Before the form is read: what refuses one that is too large may tell whose it is.
     g.ringnote_identity = identity
-    return None
+    return check_form(identity.name) if request.method not in SAFE else None
 
 
 def _turn_away(door: Door) -> ResponseReturnValue:

@@ -248,3 +248,138 @@ def test_the_clients_page_counts_each_clinics_clients(runtime, clinic, browser):
 
     assert "Oak Street Vets" in page
     assert "1 client<" in page
+
+
+MORE = LIST + b"C4,Ann Poe,212-555-0145,\n"
+GOOD = b"Code,Owner,Ring them,Pets\nC1,Jane Doe,(212) 555-0142,Rex\nC4,Ann Poe,212-555-0145,\n"
+
+
+def page_of(browser, clinic):
+    return browser.get(f"/clients/import?clinic={clinic.id}").text
+
+
+def living(runtime):
+    with runtime.db.reading() as session:
+        return set(
+            session.scalars(sa.select(Client.external_id).where(Client.deleted_at.is_(None)))
+        )
+
+
+@pytest.fixture
+def checked(runtime, clinic, post, work):
+    """Check a list at a clinic that knows this many clients beside C1."""
+
+    def check(others, content=GOOD):
+        for number in range(others):
+            make_client(runtime.db, clinic, f"X{number}", "Bob Roe")
+        make_client(runtime.db, clinic, "C1", "Jane Doe")
+        put(post, content)
+        post("check", **CHOSEN)
+        work()
+
+    return check
+
+
+def test_clients_missing_from_the_list_are_marked_as_deleted_where_a_person_says_so(
+    runtime, clinic, browser, post, work, checked
+):
+    for number in range(19):
+        make_client(runtime.db, clinic, f"Y{number}", "Sue Poe")
+    rows = "".join(f"Y{number},Sue Poe,212-555-01{number:02},\n" for number in range(19))
+    checked(1, GOOD + rows.encode())
+    page = page_of(browser, clinic)
+    assert "1 client of 21 known here that is not in this list" in " ".join(page.split())
+    assert "type their number" not in page
+
+    post("commit", replace="yes", missing="1")
+    work()
+
+    assert "X0" not in living(runtime)
+    assert len(living(runtime)) == 21
+    assert "1 client that was not in the list is marked as deleted" in page_of(browser, clinic)
+
+
+def test_without_the_tick_nobody_is_marked(runtime, post, work, checked):
+    checked(1)
+
+    post("commit", missing="1")
+    work()
+
+    assert living(runtime) == {"X0", "C1", "C4"}
+
+
+def test_many_are_marked_only_by_who_types_how_many(
+    runtime, clinic, browser, post, work, checked, upload
+):
+    checked(3)
+    assert "type their number" in page_of(browser, clinic)
+
+    for typed in ("", "2", "yes"):
+        answer = post("commit", replace="yes", missing="3", agreed=typed)
+        assert (answer.status_code, upload.read().stage) == (400, Stage.CHECKED)
+        assert "type their number, 3." in answer.text
+    post("commit", replace="yes", missing="3", agreed="3")
+    work()
+
+    assert living(runtime) == {"C1", "C4"}
+
+
+def test_no_more_are_marked_than_were_shown(runtime, clinic, browser, post, work, checked):
+    checked(1)
+    make_client(runtime.db, clinic, "X9", "Pat Roe")
+
+    post("commit", replace="yes", missing="1", agreed="1")
+    work()
+
+    assert living(runtime) == {"X0", "X9", "C1", "C4"}
+    assert "you were shown 1" in page_of(browser, clinic)
+
+
+def test_a_number_that_another_check_outdated_is_not_taken(post, checked, upload):
+    checked(2)
+
+    answer = post("commit", replace="yes", missing="1", agreed="1")
+
+    assert "checked again meanwhile" in answer.text
+    assert upload.read().stage is Stage.CHECKED
+
+
+def test_nobody_is_marked_while_rows_are_rejected(runtime, clinic, browser, post, work, checked):
+    checked(1, MORE)
+    page = page_of(browser, clinic)
+    assert 'name="replace"' not in page
+    assert "mend the rejected rows first" in page
+
+    post("commit", replace="yes", missing="1", agreed="1")
+    work()
+
+    assert living(runtime) == {"X0", "C1", "C2", "C4"}
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 xl/ and more"])
+def test_what_is_refused_is_told_where_another_list_can_be_chosen(clinic, post, content):
+    page = put(post, content).text
+
+    assert 'role="alert"' in page
+    assert 'type="file"' in page
+    assert clinic.name in page
+
+
+def test_what_is_too_large_is_told_there_too(browser, clinic, monkeypatch):
+    monkeypatch.setattr(pages, "LARGEST", 1024)
+    monkeypatch.setattr(pages, "FORM_BESIDES", 1024)
+    where = f"/clients/import/upload?clinic={clinic.id}"
+
+    answer = browser.post(where, data={"list": (io.BytesIO(b"x" * 5000), "a.csv")})
+
+    assert answer.status_code == 413
+    assert 'role="alert"' in answer.text
+    assert 'type="file"' in answer.text
+
+
+def test_columns_that_cannot_be_keep_what_was_chosen(post):
+    put(post)
+
+    page = post("check", **columns("id", "id", "phones", "patients")).text
+
+    assert page.count('<option value="id" selected>') == 2

@@ -4,15 +4,14 @@ The list lies in the data folder until a worker has taken it in; see `directory/
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import replace
-from itertools import islice
+from functools import wraps
 from typing import Any
 
 from flask import (
     Response,
     abort,
-    current_app,
     make_response,
     redirect,
     render_template,
@@ -24,38 +23,24 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from ...directory.clients import count_clients
-from ...directory.column_choices import Choice, recall_choice
 from ...directory.csv_clients import ListFile
-from ...directory.csv_columns import Columns, find_columns, guess_columns
-from ...directory.csv_text import Row
+from ...directory.csv_columns import find_columns
 from ...directory.sync_state import tell_syncs
+from ...directory.upload_work import is_drastic
 from ...directory.uploads import AT_WORK, Stage, State, Upload, forget_old, too_large
 from ...errors import InputError
 from ...models import Clinic, Role
-from ...runtime import Runtime
 from ..access import needs, who
+from .list_columns import get_runtime, guess, read_form, tell_columns
 from .pages import BIGGEST_ID_DIGITS, console, list_clinics
 
+View = Callable[[], ResponseReturnValue]
 LARGEST = 32 * 1024 * 1024
 """Bytes of a list; far more than the largest clinic's."""
 LARGEST_FORM = 1024 * 1024
 FORM_BESIDES = 64 * 1024
 """What a form has beside its file, at most."""
 LONGEST_NAME = 120
-SAMPLES = 5
-SHOWN_COLUMNS = 200
-LONGEST_CELL = 80
-HOLDS = {
-    "": "Not used",
-    "id": "Client's id",
-    "name": "Name",
-    "first": "First name",
-    "last": "Last name",
-    "phones": "Phone number",
-    "patients": "Patients",
-}
-"""What a column may hold, as a person chooses it."""
-SINGLE = ("id", "name", "first", "last")
 
 
 @console.url_value_preprocessor
@@ -67,15 +52,31 @@ def limit(endpoint: str | None, _values: dict[str, Any] | None) -> None:
 
 @console.errorhandler(RequestEntityTooLarge)
 def refuse_size(_error: RequestEntityTooLarge) -> ResponseReturnValue:
-    """What is too large, and what to do."""
-    return render_template("ringnote/console/cannot.html", why=too_large(LARGEST)), 413
+    """What is too large, and what to do; of a list, on the page from which it came."""
+    why = too_large(LARGEST)
+    if (request.endpoint or "").endswith(".upload_list") and "clinic" in request.args:
+        return _refused(why, request.args), 413
+    return render_template("ringnote/console/cannot.html", why=why), 413
+
+
+def stays(view: View) -> View:
+    """Have what a step of the import refuses told on the import's page, where it can be mended."""
+
+    @wraps(view)
+    def tried() -> ResponseReturnValue:
+        try:
+            return view()
+        except InputError as error:
+            return _refused(str(error), request.form), 400
+
+    return tried
 
 
 @console.get("/clients")
 @needs(Role.VIEWER)
 def clients() -> ResponseReturnValue:
     """Each clinic's clients: how many there are, and how they are followed."""
-    runtime = _runtime()
+    runtime = get_runtime()
     with runtime.db.reading() as session:
         mine = list_clinics(session)
         ids = [clinic.id for clinic in mine]
@@ -91,20 +92,21 @@ def clients() -> ResponseReturnValue:
 @needs(Role.OPERATOR)
 def import_list() -> ResponseReturnValue:
     """How far the import of a list is, and what comes next."""
-    return render_template("ringnote/console/import.html", here="clients", **_shown())
+    return _page(request.args)
 
 
 @console.get("/clients/import/progress")
 @needs(Role.OPERATOR)
 def import_progress() -> ResponseReturnValue:
     """The part of that page which changes, for its script."""
-    response = make_response(render_template("ringnote/console/import_now.html", **_shown()))
+    response = make_response(_page(request.args, "import_now"))
     response.set_etag(hashlib.blake2b(response.get_data(), digest_size=12).hexdigest())
     return response.make_conditional(request)
 
 
 @console.post("/clients/import/upload")
 @needs(Role.OPERATOR)
+@stays
 def upload_list() -> ResponseReturnValue:
     """Take in a list; nothing is done with it yet."""
     clinic, upload = _mine(request.form)
@@ -123,23 +125,25 @@ def upload_list() -> ResponseReturnValue:
 
 @console.post("/clients/import/check")
 @needs(Role.OPERATOR)
+@stays
 def check_list() -> ResponseReturnValue:
     """Have the list read whole with these columns; nothing is written to the directory."""
     clinic, upload = _mine(request.form)
     with upload.held():
         state = _at(upload, Stage.COLUMNS)
         headings = ListFile(upload.list).headings
-        choice = _read_choice(headings)
+        choice = read_form(headings)
         chosen = find_columns(headings, choice)
-        is_corrected = chosen != _guess(clinic, headings)
+        is_corrected = chosen != guess(clinic, headings)
         begun = State(Stage.CHECKING, state.name, who().name, choice, is_corrected)
         upload.begin(begun)
-    _runtime().waker.notify()
+    get_runtime().waker.notify()
     return _back(clinic)
 
 
 @console.post("/clients/import/columns")
 @needs(Role.OPERATOR)
+@stays
 def change_columns() -> ResponseReturnValue:
     """Back to what the columns are."""
     clinic, upload = _mine(request.form)
@@ -152,18 +156,21 @@ def change_columns() -> ResponseReturnValue:
 
 @console.post("/clients/import/commit")
 @needs(Role.OPERATOR)
+@stays
 def commit_list() -> ResponseReturnValue:
     """Have the list that was checked taken into the directory."""
     clinic, upload = _mine(request.form)
     with upload.held():
         state = _at(upload, Stage.CHECKED)
-        upload.begin(replace(state, stage=Stage.IMPORTING, by=who().name))
-    _runtime().waker.notify()
+        removes = _read_removal(state)
+        upload.begin(replace(state, stage=Stage.IMPORTING, by=who().name, removes=removes))
+    get_runtime().waker.notify()
     return _back(clinic)
 
 
 @console.post("/clients/import/stop")
 @needs(Role.OPERATOR)
+@stays
 def stop_import() -> ResponseReturnValue:
     """Stop what is under way, or delete what lies there."""
     clinic, upload = _mine(request.form)
@@ -184,74 +191,44 @@ def rejected_rows() -> Response:
     )
 
 
-def _shown() -> dict[str, Any]:
-    clinic, upload = _mine(request.args)
+def _page(given: Any, name: str = "import", **more: Any) -> str:
+    shown = _shown(given) | more
+    return render_template(f"ringnote/console/{name}.html", here="clients", **shown)
+
+
+def _refused(why: str, given: Any) -> str:
+    return _page(given, refused=why)
+
+
+def _shown(given: Any) -> dict[str, Any]:
+    clinic, upload = _mine(given)
     state = upload.read()
     shown: dict[str, Any] = {"clinic": clinic, "state": state, "largest": LARGEST // 1024**2}
+    shown |= {"largest_bytes": LARGEST, "too_large": too_large(LARGEST)}
     if state is None:
         return shown
     shown["is_at_work"] = state.stage in AT_WORK
     shown["has_rejected"] = upload.rejected.exists()
+    shown["is_drastic"] = is_drastic(state.counts)
     if state.stage is Stage.COLUMNS:
-        shown |= _columns(clinic, upload, state)
+        shown |= tell_columns(clinic, upload, state)
     return shown
 
 
-def _columns(clinic: Clinic, upload: Upload, state: State) -> dict[str, Any]:
-    """The list's columns with what each is taken for, and the first of its rows."""
-    listed = ListFile(upload.list)
-    columns = _guess(clinic, listed.headings, state.choice)
-    rows = (row.cells for row in listed.rows() if isinstance(row, Row))
-    samples = [[cell[:LONGEST_CELL] for cell in row] for row in islice(rows, SAMPLES)]
-    return {
-        "columns": [
-            {
-                "heading": heading,
-                "holds": _holds(columns, place),
-                "cells": [row[place] if place < len(row) else "" for row in samples],
-            }
-            for place, heading in enumerate(listed.headings[:SHOWN_COLUMNS])
-        ],
-        "more": max(len(listed.headings) - SHOWN_COLUMNS, 0),
-        "holds": HOLDS,
-        "is_guessed": columns is not None and columns.id >= 0 and bool(columns.phones),
-    }
-
-
-def _guess(clinic: Clinic, headings: Sequence[str], choice: Choice | None = None) -> Columns | None:
-    """What the columns are, as far as that can be told; None where there are no headings."""
-    with _runtime().db.reading() as session:
-        known = choice or recall_choice(session, clinic.id, headings)
-    try:
-        return guess_columns(headings, known)
-    except InputError:
+def _read_removal(state: State) -> int | None:
+    """How many clients may be marked as deleted, as a person was shown and agreed; None: none."""
+    if not request.form.get("replace"):
         return None
-
-
-def _holds(columns: Columns | None, place: int) -> str:
-    if columns is None:
-        return ""
-    if place in columns.phones:
-        return "phones"
-    if place in columns.patients:
-        return "patients"
-    return next((what for what in SINGLE if getattr(columns, what) == place), "")
-
-
-def _read_choice(headings: Sequence[str]) -> Choice:
-    """What the form says of each column. Raises InputError where that cannot be."""
-    choice: Choice = {what: [] for what in HOLDS if what}
-    for place, heading in enumerate(headings[:SHOWN_COLUMNS]):
-        what = request.form.get(f"column-{place}", "")
-        if what in choice:
-            choice[what].append(heading)
-    for what in SINGLE:
-        if len(choice[what]) > 1:
-            raise InputError(f"Only one column can be the {HOLDS[what].lower()}.")
-    for what in ("id", "phones"):
-        if not choice[what]:
-            raise InputError(f"Say which column holds the {HOLDS[what].lower()}.")
-    return choice
+    missing = state.counts.get("missing", 0)
+    if request.form.get("missing") != str(missing):
+        raise InputError("The list was checked again meanwhile; look at the numbers again.")
+    typed = request.form.get("agreed", "").strip().replace(",", "")
+    if is_drastic(state.counts) and typed != str(missing):
+        raise InputError(
+            f"Nothing was imported: to mark so many clients as deleted, type their number,"
+            f" {missing:,}. To import the list without, leave the box unticked."
+        )
+    return missing
 
 
 def _at(upload: Upload, stage: Stage) -> State:
@@ -266,7 +243,7 @@ def _mine(given: Any) -> tuple[Clinic, Upload]:
     asked = given.get("clinic", "")
     if not (asked.isascii() and asked.isdecimal()) or len(asked) > BIGGEST_ID_DIGITS:
         abort(404)
-    runtime = _runtime()
+    runtime = get_runtime()
     with runtime.db.reading() as session:
         clinic = session.get(Clinic, int(asked))
     if clinic is None or not who().has_clinic(clinic.id):
@@ -278,8 +255,3 @@ def _mine(given: Any) -> tuple[Clinic, Upload]:
 
 def _back(clinic: Clinic) -> ResponseReturnValue:
     return redirect(url_for(".import_list", clinic=clinic.id))
-
-
-def _runtime() -> Runtime:
-    runtime: Runtime = current_app.extensions["ringnote"]
-    return runtime

@@ -81,5 +81,14 @@ async function keepLive(part) {
   setTimeout(() => keepLive(part), EVERY_MS);
 }
 
+// Said before a long upload is begun, rather than after.
+for (const input of document.querySelectorAll("input[data-largest]")) {
+  input.addEventListener("change", () => {
+    const isLarge = input.files.length > 0 && input.files[0].size > Number(input.dataset.largest);
+    input.setCustomValidity(isLarge ? input.dataset.tooLarge : "");
+    input.reportValidity();
+  });
+}
+
 localTimes(document);
 for (const part of document.querySelectorAll("[data-live]")) keepLive(part);
