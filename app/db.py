@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar
 
+import psycopg
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.dialects import postgresql, sqlite
@@ -104,6 +105,7 @@ class Database:
                 max_overflow=20,
                 pool_pre_ping=True,
                 hide_parameters=True,
+                execution_options={"ringnote_hides": True},
                 connect_args={
                     "connect_timeout": POSTGRES_CONNECT_SECONDS,
                     **POSTGRES_ALIVE,
@@ -113,6 +115,8 @@ class Database:
                     f" -c idle_in_transaction_session_timeout={POSTGRES_IDLE_SECONDS}s",
                 },
             )
+        if not self.is_sqlite:
+            event.listen(self.engine, "handle_error", _leave_out_details)
         self._reading = sessionmaker(
             self.engine.execution_options(ringnote_reads=True), expire_on_commit=False
         )
@@ -133,7 +137,9 @@ class Database:
             return cls(engine.url.set(drivername="sqlite"))
         if kind != "postgresql" or engine.url.get_driver_name() != "psycopg":
             raise ConfigError("the engine must speak SQLite, or PostgreSQL by psycopg 3")
-        return cls(engine.url, engine=engine.execution_options(isolation_level="READ COMMITTED"))
+        ours = engine.execution_options(isolation_level="READ COMMITTED", ringnote_hides=True)
+        ours.hide_parameters = True
+        return cls(engine.url, engine=ours)
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
@@ -217,6 +223,18 @@ def _options(url: sa.URL) -> str:
     """The server's options that the URL itself sets, a search_path, say."""
     said = url.query.get("options", "")
     return said if isinstance(said, str) else " ".join(said)
+
+
+def _leave_out_details(context: sa.ExceptionContext) -> None:
+    """Keep out of an error, and so of logs, the rows that PostgreSQL quotes in its details."""
+    error, engine = context.original_exception, context.engine
+    # A host's own engine shares its dialect, of which errors are listened to, with ours.
+    if engine is None or not engine.get_execution_options().get("ringnote_hides"):
+        return
+    if isinstance(error, psycopg.Error) and (said := error.diag.message_primary):
+        error.args = (said,)
+        if context.sqlalchemy_exception is not None:
+            context.sqlalchemy_exception.args = (said,)
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:

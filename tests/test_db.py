@@ -2,17 +2,19 @@
 
 import sqlite3
 import time
+import traceback
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import pytest
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from factories import make_clinic
 from ringnote import db as module
+from ringnote.clock import utc_now
 from ringnote.db import Database
-from ringnote.models import Clinic
+from ringnote.models import Clinic, Line
 
 
 def test_a_process_at_a_standstill_lets_go_of_what_it_locked(postgres_copy, monkeypatch):
@@ -68,3 +70,26 @@ def test_what_a_url_asks_of_the_server_stands_beside_what_ringnote_does(postgres
     db.dispose()
 
     assert settings == ["clinics", "off"]
+
+
+@pytest.mark.parametrize("is_host_s", [False, True])
+def test_an_error_quotes_nothing_of_a_row(postgres_copy, is_host_s):
+    own = Database(postgres_copy)
+    host = sa.create_engine(own.url)
+    db = Database.of_engine(host) if is_host_s else own
+    clinic = make_clinic(own)
+    line = {"clinic_id": clinic.id, "source": "seen", "label": "", "created_at": utc_now()}
+    line |= {"number": "+12125550142"}
+
+    with pytest.raises(IntegrityError) as caught, db.transaction() as session:
+        session.execute(sa.insert(Line), [line, line])
+    told = "".join(traceback.format_exception(caught.value))
+    with pytest.raises(IntegrityError, match="2125550142"), host.begin() as connection:
+        connection.execute(sa.insert(Line), [line, line])
+
+    with own.transaction() as session:
+        session.execute(sa.delete(Clinic).where(Clinic.id == clinic.id))
+    own.dispose()
+    host.dispose()
+    assert "violates unique constraint" in told
+    assert "2125550142" not in told
