@@ -48,7 +48,10 @@ class ListFile:
         except OSError as error:
             raise InputError(f"{path} cannot be read: {error.strerror}.") from None
         if not isinstance(headings, Row):
-            raise InputError("The first row, which names the columns, cannot be read.")
+            raise InputError(
+                "The first row, which names the columns, cannot be read: it is too long, or a"
+                " quotation mark in it is not closed. Export the list from the PMS again, as CSV."
+            )
         self.headings = tuple(map(_plain, headings.cells))
 
     def rows(self) -> Iterator[Row | Rejection]:

@@ -38,7 +38,7 @@ class _Parser(HTTPRequestParser):  # type: ignore[misc]
 
 
 class Channel(HTTPChannel):  # type: ignore[misc]
-    """One connection, which takes client lists that are larger than other requests."""
+    """A connection whose requests may be larger where they bring a client list."""
 
     parser_class = _Parser
 

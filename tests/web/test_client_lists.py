@@ -204,6 +204,8 @@ def test_a_column_that_is_missing_or_named_twice_is_asked_for(post, upload):
     put(post)
 
     assert "Say which column holds the phone number." in post("check", **columns("id")).text
+    both = "id and which the phone number."
+    assert both in post("check", **columns("name")).text
     twice = columns("id", "id", "phones")
     assert "Only one column can be the client" in post("check", **twice).text
     assert upload.read().stage is Stage.COLUMNS

@@ -89,7 +89,7 @@ def read_form(headings: Sequence[str]) -> Choice:
     for what in SINGLE:
         if len(choice[what]) > 1:
             raise InputError(f"Only one column can be the {HOLDS[what].lower()}.")
-    for what in ("id", "phones"):
-        if not choice[what]:
-            raise InputError(f"Say which column holds the {HOLDS[what].lower()}.")
+    lacks = [f"the {HOLDS[what].lower()}" for what in ("id", "phones") if not choice[what]]
+    if lacks:
+        raise InputError(f"Say which column holds {' and which '.join(lacks)}.")
     return choice
