@@ -7,6 +7,7 @@ import pytest
 import requests
 
 from ringnote.errors import InputError
+from ringnote.sandbox.server import Server as PretendServer
 from ringnote.web.server import Server
 from serving import served
 
@@ -37,6 +38,13 @@ def test_only_client_lists_may_be_large(path, megabytes, status):
         answer = requests.post(url + path, data=b"x" * megabytes * 1024**2, timeout=10)
 
         assert answer.status_code == status
+
+
+def test_client_lists_may_be_large_in_the_demo_too():
+    with PretendServer(answer_ok) as server:
+        url = f"{server.url}/clients/import/upload?clinic=1"
+
+        assert requests.post(url, data=b"x" * 2 * 1024**2, timeout=10).status_code == 200
 
 
 def test_a_taken_port_is_told_in_words():
