@@ -24,12 +24,22 @@ why_option = click.option("--why", default="", help="A remark, kept with the dec
 move_option = click.option(
     "--move", is_flag=True, help="Also move what was written to others because of this number."
 )
+Command = Callable[..., None]
 RULES = {
     "map": "is the client's",
     "not": "is not the client's",
     "ignore": "is ignored",
     "pick": "was the client's last time",
 }
+
+
+def says_whose(command: Command) -> Command:
+    """The arguments and options of a command that says of a number whether it is a client's."""
+    names = [click.argument(each) for each in ("client", "number", "clinic")]
+    parts: list[Callable[[Command], Command]] = [pass_runtime, json_option, why_option, move_option]
+    for part in [*parts, *names]:
+        command = part(command)
+    return command
 
 
 @click.group()
@@ -49,23 +59,12 @@ def unmatched(runtime: Runtime, clinic: str, as_json: bool) -> None:
 
 
 @numbers.command("map")
-@click.argument("clinic")
-@click.argument("number")
-@click.argument("client")
-@move_option
-@why_option
-@json_option
-@pass_runtime
+@says_whose
 def map_(
     runtime: Runtime, clinic: str, number: str, client: str, move: bool, why: str, as_json: bool
 ) -> None:
     """Say that NUMBER (in any format) is CLIENT's, the PMS's own id; what waited is written."""
-
-    def act(session: Session, clinic_id: int) -> Chosen:
-        db, now = runtime.db, runtime.clock()
-        return map_number(session, db, clinic_id, number, client, who(), why, now, move=move)
-
-    chosen = _decide(runtime, clinic, act)
+    chosen = _say_whose(runtime, map_number, clinic, number, client, why, move=move)
     _tell(chosen, "map", f"{chosen.number} is now {chosen.client}'s", as_json)
 
 
@@ -97,23 +96,12 @@ def pick(
 
 
 @numbers.command("not")
-@click.argument("clinic")
-@click.argument("number")
-@click.argument("client")
-@move_option
-@why_option
-@json_option
-@pass_runtime
+@says_whose
 def not_(
     runtime: Runtime, clinic: str, number: str, client: str, move: bool, why: str, as_json: bool
 ) -> None:
     """Say that NUMBER is not CLIENT's, whatever the PMS has."""
-
-    def act(session: Session, clinic_id: int) -> Chosen:
-        db, now = runtime.db, runtime.clock()
-        return deny_client(session, db, clinic_id, number, client, who(), why, now, move=move)
-
-    chosen = _decide(runtime, clinic, act)
+    chosen = _say_whose(runtime, deny_client, clinic, number, client, why, move=move)
     _tell(chosen, "not", f"{chosen.number} is not {chosen.client}'s", as_json)
 
 
@@ -175,6 +163,23 @@ def rules(runtime: Runtime, clinic: str, as_json: bool) -> None:
 def _decide(runtime: Runtime, clinic: str, act: Callable[[Session, int], Chosen]) -> Chosen:
     with runtime.db.transaction() as session:
         return act(session, get_clinic(session, clinic).id)
+
+
+def _say_whose(
+    runtime: Runtime,
+    say: Callable[..., Chosen],
+    clinic: str,
+    number: str,
+    client: str,
+    why: str,
+    *,
+    move: bool,
+) -> Chosen:
+    def act(session: Session, clinic_id: int) -> Chosen:
+        db, now = runtime.db, runtime.clock()
+        return say(session, db, clinic_id, number, client, who(), why, now, move=move)
+
+    return _decide(runtime, clinic, act)
 
 
 def _forget(

@@ -47,6 +47,8 @@ def stand(
                 return f"due: the connection is paused ({paused_reason})"
             return f"due: {reason}" if reason else "due"
         case EntryState.RETRYING:
+            if paused_reason:
+                return f"retrying: the connection is paused ({paused_reason})"
             when = f"in {span((due_at - now).total_seconds())}" if due_at else "soon"
             return f"retrying {when}: {reason}" if reason else f"retrying {when}"
         case EntryState.SET_ASIDE:

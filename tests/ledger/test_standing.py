@@ -18,6 +18,11 @@ NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
         (EntryState.DUE, {}, "due"),
         (EntryState.DUE, {"reason": "no PMS is connected"}, "due: no PMS is connected"),
         (EntryState.DUE, {"paused_reason": "by Kim"}, "due: the connection is paused (by Kim)"),
+        (
+            EntryState.RETRYING,
+            {"reason": "the PMS is busy", "paused_reason": "by Kim"},
+            "retrying: the connection is paused (by Kim)",
+        ),
         (EntryState.DUE, {"due_at": NOW, "match_rule": "one client has it"}, "due"),
         (EntryState.RETRYING, {}, "retrying soon"),
         (EntryState.RETRYING, {"due_at": NOW + timedelta(seconds=40)}, "retrying in 40 s"),
