@@ -24,7 +24,7 @@ from ..models import (
 from ..numbers import NumberKind, read_number
 from ..signals import announce, number_unmatched
 from ..telephony.facts import EventType, Fact, Grounds
-from ..telephony.summaries import summary_from_json
+from ..telephony.summaries import CallSummary, summary_from_json
 from .backlog import follow_backlog, leave_backlog, renew_digest
 from .party import Party
 from .rules import Rules, read_stored
@@ -158,7 +158,8 @@ def get_rules(session: Session, clinic_id: int, version: int | None) -> tuple[in
 def list_answered_by(
     session: Session, clinic_id: int, number: str, client: str, before: datetime
 ) -> list[str]:
-    """The extensions that last answered this number or client, the latest first."""
+    """The extensions that last answered this number or client, the latest first: of one call the
+    one that spoke last, then by extension."""
     theirs = sa.select(Match.subject_id).where(
         Match.clinic_id == clinic_id,
         Match.subject_kind == "call",
@@ -176,8 +177,13 @@ def list_answered_by(
         .order_by(Call.started_at.desc(), Call.id.desc())
         .limit(LOOKED_AT)
     )
-    found = (summary_from_json(call.summary).answered_by for call in calls)
-    return [leg.extension for legs in found for leg in legs]
+    found = [summary_from_json(call.summary) for call in calls]
+    return [extension for summary in found for extension in _latest_first(summary)]
+
+
+def _latest_first(summary: CallSummary) -> list[str]:
+    answered = [leg.extension for leg in summary.answered_by]
+    return sorted(answered, key=lambda each: (each != summary.spoke_last, each))
 
 
 def lines_in_order(facts: Sequence[Fact]) -> list[tuple[str, str]]:

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from ..numbers import Number, NumberKind, read_number
 from .facts import Correction, EventType, Fact, Grounds
+from .speakers import find_last_speaker
 from .summaries import CallSummary, Direction, Leg, Outcome
 
 MAX_NUMBER = 64
@@ -93,6 +94,7 @@ def fold_call(
         missing=_missing(by_type, direction),
         filtered_by=_filtered(direction, number, grounds),
         corrected_by=corrected.by if corrected else None,
+        spoke_last=find_last_speaker(ordered, [leg.extension for leg in legs if leg.has_answered]),
     )
 
 

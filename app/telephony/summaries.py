@@ -74,6 +74,8 @@ class CallSummary:
     filtered_by: str | None
     """Why nothing is written of it (internal, star code, emergency, own line), in words."""
     corrected_by: str | None
+    spoke_last: str = ""
+    """The extension that answered last; '' where nobody did, or the events cannot tell."""
 
     @property
     def answered_by(self) -> tuple[Leg, ...]:

@@ -522,7 +522,7 @@ def _expected(steps):
     return asking
 
 
-def test_the_task_is_for_whoever_answered_this_client_last(runtime, clinic, client, phone, db):
+def test_the_task_is_for_whoever_spoke_to_this_client_last(runtime, clinic, client, phone, db):
     make_client(db, clinic, "C2", "John Doe", numbers=["+12125550177"])
     rules = {
         "callbacks": {"assignee": ["last_answered", "role:reception"]},
@@ -535,8 +535,9 @@ def test_the_task_is_for_whoever_answered_this_client_last(runtime, clinic, clie
         map_number(session, db, clinic.id, LANDLINE, "C1", "kim", "", utc_now())
     phone.answered("u-1")
     phone.rings("u-2", LANDLINE)
+    phone.answer("u-2", LANDLINE)
     phone.event("ExtensionAnswered", "u-2", callerIdNum=LANDLINE, extensionNumber="102")
-    phone.event("HangupCall", "u-2", callerIdNum=LANDLINE, extNumber="102")
+    phone.event("HangupCall", "u-2", callerIdNum=LANDLINE, extNumber="101")
 
     phone.missed("u-3")
     phone.missed("u-4", "+12125550177")

@@ -89,6 +89,8 @@ def judge_call(dice: random.Random, facts: Sequence[Fact]) -> Fault:
         more = fold([*facts, invent_call_fact(dice, len(facts))])
         if more.direction is not Direction.OUTBOUND and more.outcome not in ANSWERED:
             return "one more event turned an answered call into another"
+    if summary.spoke_last not in {"", *(leg.extension for leg in summary.answered_by)}:
+        return "somebody spoke last who answered nothing"
     hangups = [fact for fact in facts if fact.type is EventType.HANGUP_CALL]
     if summary.outcome is Outcome.MISSED and not hangups:
         return "it is called missed without a hangup"
