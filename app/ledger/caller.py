@@ -10,7 +10,9 @@ from sqlalchemy.orm import Session
 from ..models import Call, Callback, CallbackMember, Match
 from ..telephony.summaries import summary_from_json
 from .callbacks import ASKS
+from .subjects import read_names
 from .views import call_title
+from .wording import name_people
 
 SHOWN = 5
 
@@ -28,13 +30,14 @@ def tell_last_calls(
         theirs = theirs.where(Match.clinic_id == clinic_id, Match.client == client)
         found |= {call.id: call for call in session.scalars(_latest(theirs))}
     latest = sorted(found.values(), key=lambda call: (call.started_at, call.id), reverse=True)
+    names = read_names(session, {clinic_id})[clinic_id]
     return [
         {
             "id": call.id,
             "call_uuid": call.call_uuid,
             "direction": call.direction,
             "outcome": call.outcome,
-            "title": call_title(summary_from_json(call.summary)),
+            "title": call_title(name_people(summary_from_json(call.summary), names)),
             "started_at": call.started_at,
             "number": call.number,
         }

@@ -27,10 +27,13 @@ from ..models import (
 )
 from ..numbers import NumberKind
 from ..telephony.calls import REUSED_AFTER
-from ..telephony.summaries import Outcome, how_far, summary_from_json
+from ..telephony.summaries import Outcome, summary_from_json
+from .compose import voice_of
 from .entries import Told, tell_clinic
 from .rows import Subject, read_entries
 from .standing import dispose
+from .subjects import get_rules
+from .wording import Voice, tell_how_far
 
 DISPOSITIONS = ("open", "filtered", *(state.value for state in EntryState))
 PART = "a part of another call, to which its events are counted"
@@ -59,6 +62,7 @@ class Day:
 def close_day(session: Session, clinic: Clinic, day: date) -> Told:
     """The day's close-out as a dict that JSON takes, but for datetimes and the date."""
     within = Day.of(day, clinic.timezone)
+    _, policy = get_rules(session, clinic.id, None)
     calls = _calls(session, clinic, within)
     windows = _windows(session, clinic, day)
     events, pending, unexplained = _account(session, clinic, within)
@@ -88,7 +92,7 @@ def close_day(session: Session, clinic: Clinic, day: date) -> Told:
         "filtered_by": [{"rule": rule, "count": n} for rule, n in rules.most_common()],
         "outcomes": _outcomes(calls),
         "callbacks": _callbacks(session, clinic, within),
-        "withheld": _withheld(calls),
+        "withheld": _withheld(calls, voice_of(policy, clinic.timezone, clinic.region)),
         "events": events,
         "unexplained": unexplained,
     }
@@ -121,7 +125,7 @@ def _outcomes(calls: Sequence[Call]) -> dict[str, int]:
     return {each.value: counted[each.value] for each in Outcome}
 
 
-def _withheld(calls: Sequence[Call]) -> list[Told]:
+def _withheld(calls: Sequence[Call], voice: Voice) -> list[Told]:
     """Who called without a number and was not answered: nobody can call them back."""
     found = []
     for call in calls:
@@ -132,9 +136,9 @@ def _withheld(calls: Sequence[Call]) -> list[Told]:
                 {
                     "call_uuid": call.call_uuid,
                     "at": call.started_at,
-                    "line": summary.line_name or summary.line,
+                    "line": voice.names.lines.get(summary.line, summary.line_name) or summary.line,
                     "outcome": summary.outcome.value,
-                    "how_far": how_far(summary),
+                    "how_far": tell_how_far(summary, voice),
                 }
             )
     return found

@@ -23,7 +23,7 @@ LONGEST_TITLE = 200
 
 def voice_of(rules: Rules, timezone: str, region: str) -> Voice:
     """How a clinic's policy has entries worded."""
-    return Voice(timezone, region, rules.words.clock, rules.words.language)
+    return Voice(timezone, region, rules.words.clock, rules.words.language, rules.names)
 
 
 def compose_call(summary: CallSummary, key: str, voice: Voice, rules: Rules) -> Content:

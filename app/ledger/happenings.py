@@ -15,6 +15,7 @@ from .patience import text_patience, was_answered
 from .policy import decide_call
 from .rules import Rules
 from .subjects import get_rules, known_kind
+from .wording import name_people
 
 DECIDED = {"close": Kind.CLOSED, "reopen": Kind.REOPENED}
 
@@ -64,7 +65,7 @@ def read_known(session: Session, callers: Callers, now: datetime) -> Known:
         rule = match.rule if match else ""
         happening = read_call(
             call.id,
-            summary,
+            name_people(summary, rules.names),
             _client(match),
             asks=decide_call(rules, summary, kind, rule, callers.timezone).callback,
             closes=rules.callbacks.closes_when_reached,
@@ -136,11 +137,12 @@ def _texts(
         known.policies[subject], known.keys[subject] = window.policy_version, key
         known.kinds[subject] = known_kind(session, match) if match else ""
         is_kept = bool(client) and window.filtered_by is None
-        within = text_patience(rules_of(window.policy_version)) if is_kept else None
+        patience = text_patience(rules_of(window.policy_version), callers.timezone)
         for message in window.summary.get("messages", ()):
             happening = read_message(window.id, window.number, message, client)
             if happening.at >= callers.since:
-                yield happening, within if happening.kind is Kind.TEXT_IN else None
+                may_ask = is_kept and happening.kind is Kind.TEXT_IN
+                yield happening, patience(happening.at) if may_ask else None
 
 
 def _matched(kind: str, callers: Callers) -> sa.Select[int]:

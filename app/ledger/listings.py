@@ -38,8 +38,11 @@ from .rows import (
     read_matches,
     with_entry,
 )
+from .rules import Names
 from .standing import dispose, purged
+from .subjects import read_names
 from .views import call_title
+from .wording import name_people
 
 SHOWN = {"waiting": EntryState.WAITING, "set_aside": EntryState.SET_ASIDE}
 
@@ -132,8 +135,10 @@ def _count(column: Any, clinics: Clinics, *conditions: sa.ColumnElement[bool]) -
 
 def tell_calls(session: Session, calls: Sequence[Call], whole: bool = False) -> list[Told]:
     """These calls as a listing shows them; `whole` adds each entry's text and tries."""
+    known = read_names(session, {call.clinic_id for call in calls})
     told = []
     for call, row in zip(calls, _rows(session, "call", calls, whole), strict=True):
+        names = known[call.clinic_id]
         summary = summary_from_json(call.summary) if call.summary else None
         row |= {
             "kind": "call",
@@ -144,21 +149,23 @@ def tell_calls(session: Session, calls: Sequence[Call], whole: bool = False) -> 
             "started_at": call.started_at,
             "direction": call.direction,
             "outcome": call.outcome,
-            "title": _title(call, summary),
+            "title": _title(call, summary, names),
             "number": call.number or (summary.number_raw if summary else ""),
             "caller_name": summary.caller_name if summary else "",
-            "line": (summary.line_name or summary.line) if summary else "",
+            "line": names.lines.get(summary.line, summary.line_name) or summary.line
+            if summary
+            else "",
         }
         told.append(row)
     return told
 
 
-def _title(call: Call, summary: CallSummary | None) -> str:
+def _title(call: Call, summary: CallSummary | None, names: Names) -> str:
     if summary is None:
         return "Call"
     if call.settled_at is None:
         return "Call under way" if summary.ended_at is None else "Call just ended"
-    return call_title(summary)
+    return call_title(name_people(summary, names))
 
 
 def tell_texts(session: Session, windows: Sequence[Transcript], whole: bool = False) -> list[Told]:

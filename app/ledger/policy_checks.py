@@ -42,6 +42,8 @@ def normalised(rules: Rules, region: str) -> Rules:
     changed = with_strangers_left(rules.model_copy(deep=True))
     changed.ignore.numbers = [_e164(each, region) for each in rules.ignore.numbers]
     changed.ignore.lines = [_e164(each, region) for each in rules.ignore.lines]
+    named = changed.names
+    named.lines = {_e164(line, region): name for line, name in named.lines.items()}
     for case in changed.cases:
         case.when.lines = [_e164(each, region) for each in case.when.lines]
     return changed
@@ -64,6 +66,7 @@ def find_faults(rules: Rules, around: Surroundings) -> Iterator[Fault]:
             yield Fault(("ignore", "numbers", number), f'"{each}" is no telephone number')
     yield from _of_assignees(rules)
     yield from _of_strangers(rules)
+    yield from _of_named_lines(rules, around)
     names: dict[str, int] = {}
     for number, case in enumerate(rules.cases):
         first = names.setdefault(case.name.casefold(), number)
@@ -89,6 +92,7 @@ def find_warnings(rules: Rules, around: Surroundings) -> Iterator[Fault]:
         yield Fault(("people",), f'"{LAST_ANSWERED}" finds nobody while [people] is empty')
     if rules.strangers.record and "record" not in _strangers(rules):
         yield Fault(("strangers", "record"), 'is not used: nothing of strangers is "record"')
+    yield from _of_shared_names(rules)
     for number, case in enumerate(rules.cases):
         yield from _of_case(rules, number, case)
     yield from _of_lines(rules, around)
@@ -159,6 +163,26 @@ def _of_strangers(rules: Rules) -> Iterator[Fault]:
                 yield Fault(("strangers", name), f'{said} say "leave", or nothing')
 
 
+def _of_named_lines(rules: Rules, around: Surroundings) -> Iterator[Fault]:
+    known: dict[str, str] = {}
+    for line in rules.names.lines:
+        place = ("names", "lines", line)
+        number = read_number(line, around.region)
+        if number.kind is not NumberKind.PHONE:
+            yield Fault(place, f'"{line}" is no telephone number')
+        elif (first := known.setdefault(number.e164, line)) != line:
+            yield Fault(place, f'is the same line as "{first}"')
+
+
+def _of_shared_names(rules: Rules) -> Iterator[Fault]:
+    for what in type(rules.names).model_fields:
+        known: dict[str, str] = {}
+        for key, name in getattr(rules.names, what).items():
+            if (first := known.setdefault(name.casefold(), key)) != key:
+                said = f'"{first}" is called "{name}" too, so that they cannot be told apart'
+                yield Fault(("names", what, key), said)
+
+
 def _strangers(rules: Rules) -> set[str]:
     return {getattr(rules.strangers, name) for name in STRANGERS}
 
@@ -180,10 +204,13 @@ def _of_lines(rules: Rules, around: Surroundings) -> Iterator[Fault]:
     known = {each.casefold() for each in around.lines}
     if not known:
         return
-    named = [(("ignore", "lines", n), each) for n, each in enumerate(rules.ignore.lines)]
+    named: list[tuple[Place, str]] = [
+        (("ignore", "lines", n), each) for n, each in enumerate(rules.ignore.lines)
+    ]
+    named += [(("names", "lines", each), each) for each in rules.names.lines]
     for index, case in enumerate(rules.cases):
         places = enumerate(case.when.lines)
-        named += [(("cases", index, "when", "lines", n), each) for n, each in places]  # type: ignore[misc]
+        named += [(("cases", index, "when", "lines", n), each) for n, each in places]
     for place, each in named:
         if _e164(each, around.region).casefold() not in known:
             said = f'the clinic has no line "{each}" yet{suggest(each, sorted(around.lines))}'

@@ -21,6 +21,10 @@ BARE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789
 EXAMPLES = {
     "people": ('"101" = "amy"',),
     "roles": ('reception = "front-desk"',),
+    "names.queues": ('"700" = "Reception"',),
+    "names.ring_groups": ('"600" = "Front desk"',),
+    "names.extensions": ('"101" = "Amy"',),
+    "names.lines": ('"+1 212 555 0100" = "Main line"',),
     "hours.holidays": (
         "[[hours.holidays]]",
         'name = "Christmas"',

@@ -31,6 +31,7 @@ from .policy import (
     task_terms,
 )
 from .rules import Rules
+from .wording import name_people
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +124,7 @@ def play(past: Past, rules: Rules) -> Played:
     happenings = [*past.decided, *_play_calls(past, rules, played)]
     happenings += _play_texts(past, rules, played)
     by_id = {call.id: call for call in past.calls}
-    played.tasks = fold_episodes(_unanswered(happenings, rules))
+    played.tasks = fold_episodes(_unanswered(happenings, rules, past.timezone))
     for episode in played.tasks:
         asking = [by_id[each].summary for each in episode.calls]
         again = episode.was_tried
@@ -146,7 +147,8 @@ def _play_calls(past: Past, rules: Rules, played: Played) -> Iterator[Happening]
             played.notes.add(call.id)
         closes = rules.callbacks.closes_when_reached
         asks = wants.callback and bool(call.summary.number)
-        happening = read_call(call.id, call.summary, call.client, asks=asks, closes=closes)
+        summary = name_people(call.summary, rules.names)
+        happening = read_call(call.id, summary, call.client, asks=asks, closes=closes)
         if happening and call.summary.number:
             yield happening
 
@@ -179,16 +181,19 @@ def is_in_digest(
     return has_waited and rules.matching.backlog == "digest" and not is_kept
 
 
-def _unanswered(happenings: Sequence[Happening], rules: Rules) -> Iterator[Happening]:
+def _unanswered(
+    happenings: Sequence[Happening], rules: Rules, timezone: str
+) -> Iterator[Happening]:
     """The same, in which those texts ask that may and that nobody answered in time."""
-    within = text_patience(rules)
+    patience = text_patience(rules, timezone)
     known: dict[str, list[Happening]] = defaultdict(list)
     for each in happenings:
         for name in {each.number, each.client}:
             known[name].append(each)
     for each in happenings:
         theirs = [*known[each.number], *known[each.client]] if each.asks else []
-        is_it = within is not None and each.asks and not was_answered(each, theirs, within)
+        within = patience(each.at) if each.asks else None
+        is_it = within is not None and not was_answered(each, theirs, within)
         yield replace(each, asks=is_it)
 
 

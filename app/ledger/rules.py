@@ -35,7 +35,13 @@ def _checked_span(text: str) -> str:
 
 def _digits(text: str) -> str:
     if not re.fullmatch("[0-9]{1,10}", text):
-        raise ValueError(f'"{text}" is no extension of digits')
+        raise ValueError(f'"{text}" is no number of digits')
+    return text
+
+
+def _named(text: str) -> str:
+    if text != " ".join(text.split()) or not text.isprintable():
+        raise ValueError("is no name: write it on one line, without blanks around it")
     return text
 
 
@@ -52,6 +58,7 @@ Span = Annotated[str, AfterValidator(_checked_span)]
 Day = Annotated[str, BeforeValidator(_plain_day), AfterValidator(read_day)]
 Short = Annotated[str, Field(min_length=1, max_length=LONGEST)]
 Extension = Annotated[str, AfterValidator(_digits)]
+Name = Annotated[str, Field(min_length=1, max_length=60), AfterValidator(_named)]
 Assignees = Annotated[list[Short], BeforeValidator(_listed)]
 """Tried in order; the first that names somebody counts."""
 
@@ -90,7 +97,7 @@ class Callbacks(Section):
     voicemail_is_missed: bool = False
     """true counts a call that nobody answered and that reached voicemail as a missed call."""
     hours: When = "always"
-    """Only calls that came while the clinic was open, or closed, by [hours]."""
+    """Only calls, and texts, that came while the clinic was open, or closed, by [hours]."""
     due_minutes: int = Field(default=60, ge=1, le=MONTH)
     """The task is due so many minutes after the call; only minutes within [hours] count."""
     again_minutes: int = Field(default=120, ge=1, le=MONTH)
@@ -199,6 +206,21 @@ class Hours(Section):
     holidays: list[Holiday] = []
 
 
+class Names(Section):
+    """What people call the parts of their phone system, wherever they are told of. The phone system
+    names no queue and no ring group; an extension or line that is not named here is called what it
+    says."""
+
+    queues: dict[Extension, Name] = {}
+    """By their numbers."""
+    ring_groups: dict[Extension, Name] = {}
+    """By their numbers."""
+    extensions: dict[Extension, Name] = {}
+    """By their numbers."""
+    lines: dict[Short, Name] = {}
+    """By their telephone numbers."""
+
+
 class EntryWords(Section):
     """Jinja templates; "" stands for Ringnote's own words."""
 
@@ -238,6 +260,7 @@ class Rules(Section):
     roles: dict[Short, Short] = {}
     """Who does what, by the PMS's own id or name of a user or group."""
     cases: list[Case] = []
+    names: Names = Names()
     words: Words = Words()
 
 

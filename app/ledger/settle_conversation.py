@@ -114,14 +114,14 @@ def _call_back(
         sa.select(Match).where(Match.subject_kind == subject[0], Match.subject_id == subject[1])
     ).first()
     client = match.client if match else ""
-    within = text_patience(rules)
-    may_ask = within is not None and bool(client) and transcript.filtered_by is None
+    patience = text_patience(rules, clinic.timezone)
+    is_kept = bool(client) and transcript.filtered_by is None
+    theirs = [each.at for each in window.messages if each.is_inbound and is_kept]
+    due = [at + within for at in theirs if (within := patience(at)) is not None]
+    may_ask = bool(due)
     if has_changed or may_ask or (match and match.decided_at == now):
         cause = Cause.of(subject, window.number, client, window.messages[0].at)
         settle_callbacks(session, db, clinic, cause, may_ask, now)
-    if within is None or not may_ask:
-        return []
-    due = [message.at + within for message in window.messages if message.is_inbound]
     return [each for each in due if each > now]
 
 

@@ -1,6 +1,6 @@
 """What settling a call and settling a conversation share: facts, match and the policy in force."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -27,7 +27,7 @@ from ..telephony.facts import EventType, Fact, Grounds
 from ..telephony.summaries import CallSummary, summary_from_json
 from .backlog import follow_backlog, leave_backlog, renew_digest
 from .party import Party
-from .rules import Rules, read_stored
+from .rules import Names, Rules, read_stored
 from .strangers import decide_stranger, leave_outdated
 
 UNDECIDED = ("none", "several")
@@ -153,6 +153,20 @@ def get_rules(session: Session, clinic_id: int, version: int | None) -> tuple[in
         query = query.where(Policy.version == version)
     policy = session.scalars(query.order_by(Policy.version.desc()).limit(1)).first()
     return (policy.version, read_stored(policy.rules)) if policy else (0, Rules())
+
+
+def read_names(session: Session, clinic_ids: Collection[int]) -> dict[int, Names]:
+    """What each of these clinics calls its queues, extensions and lines now."""
+    newest = (
+        sa.select(Policy.clinic_id, sa.func.max(Policy.version).label("version"))
+        .where(Policy.clinic_id.in_(clinic_ids))
+        .group_by(Policy.clinic_id)
+        .subquery()
+    )
+    is_newest = sa.and_(Policy.clinic_id == newest.c.clinic_id, Policy.version == newest.c.version)
+    rows = session.execute(sa.select(Policy.clinic_id, Policy.rules).join(newest, is_newest))
+    known = {clinic_id: read_stored(rules).names for clinic_id, rules in rows}
+    return {clinic_id: known.get(clinic_id, Names()) for clinic_id in clinic_ids}
 
 
 def list_answered_by(

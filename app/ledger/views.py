@@ -68,8 +68,8 @@ def view_call(summary: CallSummary, voice: Voice) -> View:
         "outcome": summary.outcome.value,
         "answered_by": voice.people(summary.answered_by),
         "placed_by": _placed_by(summary, voice) if outbound else "",
-        "queue": voice.listed(summary.queues),
-        "ring_group": voice.listed(summary.ring_groups),
+        "queue": voice.listed(voice.queues(summary)),
+        "ring_group": voice.listed(voice.ring_groups(summary)),
         "when": voice.moment(summary.started_at),
         "time": voice.time(summary.started_at),
         "waited": _about(summary.waited_seconds, voice),
@@ -128,7 +128,7 @@ def view_transcript(window: Window, voice: Voice) -> View:
     """What a transcript's templates are given, in words."""
     return {
         "number": voice.number(window.number, window.number_raw),
-        "line": voice.number(window.line, window.line) if window.line else "",
+        "line": voice.line(window.line),
         "title": voice.say("Text conversation"),
         "day": voice.day(window.local_day),
         "messages": [
@@ -196,11 +196,10 @@ def _waited(what: CallSummary | Message, voice: Voice) -> dict[str, str]:
 
 def _party(summary: CallSummary, voice: Voice) -> dict[str, str]:
     outbound = summary.direction is Direction.OUTBOUND
-    line = voice.number(summary.line, summary.line) if summary.line else ""
     return {
         "number": voice.number(summary.number, summary.number_raw),
         "caller": "" if outbound else summary.caller_name,
-        "line": ", ".join(part for part in (summary.line_name, line) if part),
+        "line": voice.line(summary.line, summary.line_name),
     }
 
 

@@ -5,7 +5,7 @@ through `say` or `say_many`, where translators' tools find it.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -17,6 +17,7 @@ from babel.dates import format_date, format_datetime, get_time_format
 from babel.support import NullTranslations, Translations
 
 from ..telephony.summaries import CallSummary, Direction, Leg, Outcome
+from .rules import Names
 
 CATALOGUES = Path(__file__).parents[1] / "locale"
 SOURCE_LANGUAGE = "en"
@@ -25,12 +26,13 @@ SOURCE_LANGUAGE = "en"
 @dataclass(frozen=True, slots=True)
 class Voice:
     """How a clinic speaks: its time zone and region, its clock ('12', '24' or 'region', which is
-    as people there write it) and its language."""
+    as people there write it), its language, and what it calls its queues, lines and so on."""
 
     timezone: str
     region: str
     clock: str = "region"
     language: str = SOURCE_LANGUAGE
+    names: Names = field(default_factory=Names)
 
     def say(self, text: str, /, **parts: object) -> str:
         """A sentence in the clinic's language, with `{name}` for each of its parts."""
@@ -92,9 +94,28 @@ class Voice:
 
     def people(self, legs: Sequence[Leg]) -> str:
         """The people at these extensions: 'Amy (101) and 102'."""
-        return self.listed(
-            sorted(f"{leg.name} ({leg.extension})" if leg.name else leg.extension for leg in legs)
-        )
+        return self.listed(sorted(self._person(leg.extension, leg.name) for leg in legs))
+
+    def rung(self, legs: Sequence[Leg]) -> str:
+        """The extensions that rang: 'Amy (101) and 102', where the clinic names 101."""
+        return self.listed([self._person(leg.extension, "") for leg in legs])
+
+    def queues(self, summary: CallSummary) -> list[str]:
+        """The queues a call was in, by name or number."""
+        return [self.names.queues.get(each, each) for each in summary.queues]
+
+    def ring_groups(self, summary: CallSummary) -> list[str]:
+        """The ring groups a call was in, by name or number."""
+        return [self.names.ring_groups.get(each, each) for each in summary.ring_groups]
+
+    def line(self, number: str, name: str = "") -> str:
+        """A line of the clinic's by its name and number; `name` is what the phone system says."""
+        called = self.names.lines.get(number, name)
+        return ", ".join(part for part in (called, number and self.number(number, number)) if part)
+
+    def _person(self, extension: str, name: str) -> str:
+        called = self.names.extensions.get(extension, name)
+        return f"{called} ({extension})" if called else extension
 
     @property
     def _time_pattern(self) -> str:
@@ -107,10 +128,17 @@ class Voice:
         return said.replace("AM", "am").replace("PM", "pm")
 
 
+def name_people(summary: CallSummary, names: Names) -> CallSummary:
+    """The same call, with its extensions called what the clinic calls them."""
+    known = names.extensions
+    legs = (replace(leg, name=known.get(leg.extension, leg.name)) for leg in summary.legs)
+    return replace(summary, legs=tuple(legs))
+
+
 def tell_way(summary: CallSummary, voice: Voice) -> Iterator[str]:
     """How an answered call came to who had it, as sentences."""
-    through = [voice.say("queue {number}", number=each) for each in summary.queues]
-    through += [voice.say("ring group {number}", number=each) for each in summary.ring_groups]
+    through = [voice.say("queue {number}", number=each) for each in voice.queues(summary)]
+    through += [voice.say("ring group {number}", number=g) for g in voice.ring_groups(summary)]
     if through:
         yield voice.say("It came through {way}.", way=voice.listed(through))
     if len(summary.answered_by) > 1:
@@ -123,15 +151,16 @@ def tell_way(summary: CallSummary, voice: Voice) -> Iterator[str]:
 def tell_how_far(summary: CallSummary, voice: Voice) -> str:
     """How far a caller got whom nobody answered: 'in queue 700, rang 101 and 102'."""
     steps = tell_places(summary, voice)
-    if rang := [leg.extension for leg in summary.legs if leg.has_rung]:
-        steps.append(voice.say("rang {extensions}", extensions=voice.listed(rang)))
+    if rang := [leg for leg in summary.legs if leg.has_rung]:
+        steps.append(voice.say("rang {extensions}", extensions=voice.rung(rang)))
     return ", ".join(steps) or voice.say("before ringing")
 
 
 def tell_places(summary: CallSummary, voice: Voice) -> list[str]:
     """Where a caller waited: 'in queue 700', 'in ring group 600'."""
-    places = [voice.say("in queue {number}", number=each) for each in summary.queues]
-    return places + [voice.say("in ring group {number}", number=g) for g in summary.ring_groups]
+    places = [voice.say("in queue {number}", number=each) for each in voice.queues(summary)]
+    groups = voice.ring_groups(summary)
+    return places + [voice.say("in ring group {number}", number=each) for each in groups]
 
 
 def tell_outcome(summary: CallSummary, voice: Voice) -> str:

@@ -83,16 +83,6 @@ class CallSummary:
         return tuple(leg for leg in self.legs if leg.has_answered)
 
 
-def how_far(summary: CallSummary) -> str:
-    """How far a caller got whom nobody answered, in words."""
-    steps = [f"in queue {queue}" for queue in summary.queues]
-    steps += [f"in ring group {group}" for group in summary.ring_groups]
-    rang = [leg.extension for leg in summary.legs if leg.has_rung]
-    if rang:
-        steps.append("rang " + (f"{', '.join(rang[:-1])} and {rang[-1]}" if rang[1:] else rang[0]))
-    return ", ".join(steps) or "before ringing"
-
-
 def summary_to_json(summary: CallSummary) -> dict[str, Any]:
     """The summary as JSON takes it."""
     found = asdict(summary)

@@ -1,6 +1,7 @@
 """Texts that nobody answers: whether they ask to be called back, told as stories."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 import sqlalchemy as sa
@@ -11,9 +12,10 @@ from ringnote.ledger.callback_desk import list_for_desk
 from ringnote.ledger.closings import close_callback
 from ringnote.ledger.past import read_past
 from ringnote.ledger.rehearsal import rehearse
+from ringnote.ledger.replay import Span
 from ringnote.ledger.rules import Rules
 from ringnote.models import Callback, CallbackState, DueMark, Policy
-from stories import CALLER, Phone, callbacks, entries, marks, settle
+from stories import CALLER, Phone, callbacks, entries, marks, replay, settle
 
 OPEN, DONE, WITHDRAWN = CallbackState.OPEN, CallbackState.DONE, CallbackState.WITHDRAWN
 
@@ -30,9 +32,10 @@ def phone(runtime, clinic):
     return Phone(runtime, clinic)
 
 
-def ask(db, minutes):
+def ask(db, minutes, hours="always"):
     """Have a client's text ask once nobody answered it for so long."""
-    rules = Rules.model_validate({"callbacks": {"texts": True, "text_minutes": minutes}})
+    said = {"texts": True, "text_minutes": minutes, "hours": hours}
+    rules = Rules.model_validate({"callbacks": said})
     with db.transaction() as session:
         session.execute(sa.update(Policy).values(rules=rules.model_dump(mode="json")))
 
@@ -84,6 +87,47 @@ def test_it_is_looked_at_again_when_the_time_is_up(runtime, db, phone):
         [],
         [sent_at + timedelta(minutes=90)],
     )
+
+
+@pytest.mark.parametrize(
+    ("hours", "opens_by"),
+    [("open", "Is Rex ready?"), ("closed", "Are you there?")],
+)
+def test_only_a_text_of_the_hours_that_callbacks_are_for_opens_one(
+    runtime, db, clinic, phone, hours, opens_by
+):
+    phone.at = datetime(2026, 3, 2, 10, 0, tzinfo=ZoneInfo(clinic.timezone))
+    phone.text("Is Rex ready?")
+    asked_at = {"open": phone.at}
+    phone.at = phone.at.replace(hour=23)
+    phone.text("Are you there?")
+    asked_at["closed"] = phone.at
+    settle(runtime)
+    with db.reading() as session:
+        past = read_past(session, clinic, phone.at - timedelta(days=1))
+    ask(db, 30, hours)
+
+    replay(runtime, Span(), by_newest=True)
+    settle(runtime)
+
+    [row] = callbacks(runtime)
+    assert row.opened_at == asked_at[hours]
+    assert f"texted: {opens_by}" in task(runtime).content["body"]
+    rules = Rules.model_validate({"callbacks": {"texts": True, "hours": hours}})
+    [told] = rehearse(past, Rules(), rules)["callers_with_new_task"]
+    assert told["at"] == row.opened_at
+
+
+@pytest.mark.parametrize("hours", ["open", "closed"])
+def test_texts_of_other_hours_alone_open_none(runtime, db, clinic, phone, hours):
+    ask(db, 0, hours)
+    phone.at = datetime(2026, 3, 2, 23, 0, tzinfo=ZoneInfo(clinic.timezone))
+    phone.at -= timedelta(hours=13 * (hours == "closed"))
+    phone.text("Is Rex ready?")
+
+    settle(runtime)
+
+    assert (states(runtime), marks(runtime)) == ([], [])
 
 
 @pytest.mark.parametrize("answer", ["text", "dials", "answered"])

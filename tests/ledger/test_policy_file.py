@@ -20,6 +20,7 @@ FULL = {
     "people": {"101": "amy"},
     "roles": {"front desk": "u-1"},
     "cases": [{"name": "x\ty", "when": {"queues": ["700"], "hours": "open"}, "note": False}],
+    "names": {"queues": {"700": "Reception"}, "lines": {"+12125550100": "Main"}},
     "words": {"call": {"title": "{{ title }}", "body": "a\n'b' \\ \x7f\n{{ when }}"}},
 }
 AROUND = Surroundings("US", frozenset({"+12125550100", "Main line"}))
@@ -123,10 +124,25 @@ def test_what_is_no_toml_is_told_with_its_line(text, says):
         ),
         ({"ignore": {"numbers": ["12"]}}, '"12" is no telephone number'),
         ({"cases": [{"name": "a", "note": True}, {"name": "A", "note": True}]}, "case 1 is called"),
+        ({"names": {"lines": {"Main": "Main"}}}, '"Main" is no telephone number'),
+        (
+            {"names": {"lines": {"212-555-0100": "A", "+1 212 555 0100": "B"}}},
+            'is the same line as "212-555-0100"',
+        ),
     ],
 )
 def test_what_makes_no_sense_is_refused_with_its_reason(said, says):
     assert any(says in each for each in checks(said)), checks(said)
+
+
+def test_what_is_no_name_is_told_with_its_line():
+    found = faults('[names.queues]\n700 = "Reception"\nfront = "x"\n702 = " y"\n703 = ""\n')
+
+    assert found == [
+        'line 3, names.queues.front: "front" is no number of digits',
+        "line 4, names.queues.702: is no name: write it on one line, without blanks around it",
+        "line 5, names.queues.703: must not be empty",
+    ]
 
 
 def test_two_holidays_of_different_days_do_not_overlap():
@@ -149,6 +165,11 @@ def test_two_holidays_of_different_days_do_not_overlap():
             'is never reached, since "a" before it fits every call',
         ),
         ({"ignore": {"lines": ["Mian line"]}}, "did you mean Main line?"),
+        (
+            {"names": {"lines": {"+12125550109": "X"}}},
+            "names.lines.+12125550109: the clinic has no",
+        ),
+        ({"names": {"queues": {"700": "Desk", "701": "desk"}}}, '"700" is called "desk" too'),
     ],
 )
 def test_what_is_hardly_meant_is_warned_of(said, says):
@@ -166,8 +187,10 @@ def test_numbers_are_kept_as_e164_however_they_are_spelt():
         "cases": [{"name": "a", "when": {"lines": ["212 555 0100"]}, "note": True}],
     }
 
+    said["names"] = {"lines": {"212-555-0100": "Main"}}
     rules = normalised(Rules.model_validate(said), "US")
 
+    assert rules.names.lines == {"+12125550100": "Main"}
     assert rules.ignore.numbers == ["+12125550177"]
     assert rules.ignore.lines == ["+12125550100", "Fax"]
     assert rules.cases[0].when.lines == ["+12125550100"]
