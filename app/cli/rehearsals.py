@@ -22,6 +22,10 @@ from .policy import faults_in_words, policy, read_file
 
 EXAMPLES = 10
 LONGEST_DAYS = 366
+NOT_FORESEEN = (
+    "Whose a number is was decided when it called, and is shown as it stands;"
+    " these settings would decide it otherwise for calls to come, and for what still waits."
+)
 with_option = click.option(
     "--with", "file", type=click.File("rb"), help='The edited policy\'s file; "-" is stdin.'
 )
@@ -47,7 +51,7 @@ def rehearse_(runtime: Runtime, clinic: str, days: int, file: Any, as_json: bool
         before = read_stored(get_policy(session, found).rules)
         after = _read(session, found, text)
         past = read_past(session, found, runtime.clock() - timedelta(days=days))
-    told = {"days": days, **rehearse(past, before, after)}
+        told = {"days": days, **rehearse(past, before, after)}
     emit(told, as_json, lambda: _show(told, found.timezone))
 
 
@@ -67,8 +71,7 @@ def preview(runtime: Runtime, clinic: str, file: Any, last: int, as_json: bool) 
     """Show how the last notes, callback tasks and transcripts would be worded, writing nothing.
 
     By this policy or an edited one, of the calls and texts that came. Of texts are shown those that
-    become a transcript; with matching.backlog = "digest", also the notes on what waited. Who would
-    be "last_answered" is left out.
+    become a transcript; with matching.backlog = "digest", also the notes on what waited.
     """
     text = read_file(file) if file else None
     with runtime.db.reading() as session:
@@ -76,8 +79,8 @@ def preview(runtime: Runtime, clinic: str, file: Any, last: int, as_json: bool) 
         in_force = read_stored(get_policy(session, found).rules)
         rules = in_force if text is None else _read(session, found, text)
         past = read_past(session, found, runtime.clock() - timedelta(days=LONGEST_DAYS))
-    voice = voice_of(rules, found.timezone, found.region)
-    told = worded(past, rules, voice, last)
+        voice = voice_of(rules, found.timezone, found.region)
+        told = worded(past, rules, voice, last)
     emit(told, as_json, lambda: _show_preview(told))
 
 
@@ -113,6 +116,8 @@ def _show(told: Mapping[str, Any], timezone: str) -> None:
                 click.echo(printable(f"  {at}  {number}  {each['outcome']}  {each['call_uuid']}"))
     for reason, count in told["reasons"].items():
         click.echo(printable(f"Not written any more: {count}, since {reason}"))
+    if settings := told["not_foreseen"]:
+        click.echo(f"Not foreseen: {', '.join(settings)}. {NOT_FORESEEN}")
     click.echo("Nothing was written.")
 
 

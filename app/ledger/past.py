@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from datetime import datetime
+from functools import partial
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -11,17 +12,21 @@ from ..telephony.summaries import summary_from_json
 from .episodes import Happening
 from .happenings import DECIDED
 from .rehearsal import Past, PastCall, PastTexts
-from .subjects import UNDECIDED, known_kind, read_facts, read_grounds
+from .subjects import UNDECIDED, known_kind, list_answered_by, read_facts, read_grounds
 
 
 def read_past(session: Session, clinic: Clinic, since: datetime) -> Past:
-    """The settled calls, and the conversations with texts, since then."""
+    """The settled calls, and the conversations with texts, since then.
+
+    Whoever answered before is asked of the session, which must be open for as long as that is.
+    """
     return Past(
         timezone=clinic.timezone,
         grounds=read_grounds(session, clinic),
         calls=_calls(session, clinic, since),
         texts=_texts(session, clinic, since),
         decided=_decided(session, clinic, since),
+        answered_by=partial(list_answered_by, session, clinic.id),
     )
 
 

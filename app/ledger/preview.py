@@ -1,6 +1,6 @@
 """How a policy words what came lately: the last notes, callback tasks and transcripts. Pure.
 
-Decided as in a rehearsal: nothing is written, and whoever answered last is not looked for.
+Decided as in a rehearsal: nothing is written.
 """
 
 from collections import defaultdict

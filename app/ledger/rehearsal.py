@@ -4,7 +4,7 @@ It decides as settling does, by the same functions, and compares two policies ov
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
@@ -30,7 +30,7 @@ from .policy import (
     stranger_record,
     task_terms,
 )
-from .rules import Rules
+from .rules import Rules, asks_who_answered
 from .wording import name_people
 
 
@@ -68,6 +68,15 @@ class PastTexts:
         return any(message.event_id in self.waited for message in window.messages)
 
 
+WhoAnswered = Callable[[str, str, datetime], Sequence[str]]
+"""The extensions that answered this number or client before then, the latest first."""
+
+
+def nobody_answered(_number: str, _client: str, _before: datetime) -> Sequence[str]:
+    """Of whose former calls nothing is known."""
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class Past:
     """What a clinic lived through in a span of time."""
@@ -78,6 +87,7 @@ class Past:
     texts: Sequence[PastTexts]
     decided: Sequence[Happening] = ()
     """What people closed and reopened."""
+    answered_by: WhoAnswered = nobody_answered
 
 
 @dataclass
@@ -114,8 +124,20 @@ def rehearse(past: Past, before: Rules, after: Rules) -> dict[str, Any]:
         "callers_with_new_task": [_caller(each, names) for each in gained],
         "notes_lost": _examples(past, old.notes - new.notes - new.in_digest),
         "notes_gained": _examples(past, new.notes - old.notes - old.in_digest),
+        "not_foreseen": _not_foreseen(before, after),
         "reasons": dict((new.filtered - old.filtered).most_common()),
     }
+
+
+def _not_foreseen(before: Rules, after: Rules) -> list[str]:
+    """The settings that differ and of which a rehearsal tells nothing: whose a number is was
+    decided when it called, and stays; and how long each would have waited, nobody knows."""
+    kept = {"backlog"} | ({"unknown"} if after.matching.unknown == "ignore" else set())
+    return [
+        f"matching.{name}"
+        for name in type(after.matching).model_fields
+        if name not in kept and getattr(before.matching, name) != getattr(after.matching, name)
+    ]
 
 
 def play(past: Past, rules: Rules) -> Played:
@@ -124,11 +146,13 @@ def play(past: Past, rules: Rules) -> Played:
     happenings = [*past.decided, *_play_calls(past, rules, played)]
     happenings += _play_texts(past, rules, played)
     by_id = {call.id: call for call in past.calls}
+    asks_who = asks_who_answered(rules)
     played.tasks = fold_episodes(_unanswered(happenings, rules, past.timezone))
     for episode in played.tasks:
         asking = [by_id[each].summary for each in episode.calls]
-        again = episode.was_tried
-        terms = task_terms(rules, asking, episode.due_from, (), past.timezone, is_again=again)
+        again, opened_at = episode.was_tried, episode.opened_at
+        who = past.answered_by(episode.number, episode.client, opened_at) if asks_who else ()
+        terms = task_terms(rules, asking, episode.due_from, who, past.timezone, is_again=again)
         place = episode.number, episode.opened_at
         played.terms[place] = terms
     return played

@@ -212,6 +212,7 @@ def test_a_rehearsal_on_two_weeks_says_what_would_change_and_writes_nothing(runt
     tasks = {each.subject_id for each in entries(runtime) if each.kind is EntryKind.TASK}
     notes = [each for each in entries(runtime) if each.kind is EntryKind.NOTE]
     edited = '[callbacks]\noutcomes = ["voicemail"]\n[notes]\noutbound = false\n'
+    edited += '[matching]\nshared = "primary"\n'
 
     told = value(runtime, "rehearse", "--days", "14", "--with", "-", given=edited)
     said = run(runtime, "rehearse", "--with", "-", given=edited).stdout
@@ -224,6 +225,7 @@ def test_a_rehearsal_on_two_weeks_says_what_would_change_and_writes_nothing(runt
     assert {each["outcome"] for each in told["notes_lost"]} == {"placed"}
     assert f"{told['tasks']['before']} -> {told['tasks']['after']} tasks" in said
     assert "would have no task:" in said
+    assert "Not foreseen: matching.shared. " in said
     assert said.endswith("Nothing was written.\n")
     assert [(each.id, each.version, each.state) for each in entries(runtime)] == before
     assert count(runtime, Policy) == 1
