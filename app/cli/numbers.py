@@ -35,9 +35,9 @@ RULES = {
 
 def says_whose(command: Command) -> Command:
     """The arguments and options of a command that says of a number whether it is a client's."""
-    names = [click.argument(each) for each in ("client", "number", "clinic")]
     parts: list[Callable[[Command], Command]] = [pass_runtime, json_option, why_option, move_option]
-    for part in [*parts, *names]:
+    parts += [click.argument(each) for each in ("client", "number", "clinic")]
+    for part in parts:
         command = part(command)
     return command
 
