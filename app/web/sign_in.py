@@ -28,6 +28,7 @@ from .access import needs, open_to_all, who
 from .cookies import drop_cookie, read_cookie, set_cookie
 from .door import SESSION, Door
 from .headers import OURS_ALONE, PAGE_CONTENT, set_headers
+from .outage import say_of_outage
 
 LARGEST_FORM = 64 * 1024
 OURS = re.compile(r"/(?![/\\])")
@@ -36,6 +37,7 @@ OURS = re.compile(r"/(?![/\\])")
 log = get_logger(__name__)
 blueprint = Blueprint("door", __name__, template_folder="templates")
 set_headers(blueprint, PAGE_CONTENT, OURS_ALONE)
+say_of_outage(blueprint)
 
 
 @blueprint.url_value_preprocessor

@@ -207,6 +207,8 @@ def test_a_viewer_sees_no_form_and_can_post_none(runtime, phone, clinic, somebod
     assert "ringnote numbers ignore" in pages
     assert answer.status_code == 403
     assert "operator" in answer.text
+    # The host says what they may.
+    assert "ringnote user set" not in answer.text
 
 
 def test_without_the_form_s_token_nothing_is_mended(runtime, phone, clinic, kim):

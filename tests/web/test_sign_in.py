@@ -9,10 +9,10 @@ import sqlalchemy as sa
 from factories import make_clinic
 from ringnote import create_app
 from ringnote.access.sessions import IDLE
-from ringnote.access.tries import FIRST_PAUSE, FREE
+from ringnote.access.tries import FIRST_PAUSE, FREE, LONGEST_PAUSE
 from ringnote.access.users import add_user, make_link
 from ringnote.clock import utc_now
-from ringnote.models import BrowserSession, Role, User
+from ringnote.models import BrowserSession, Role, SignInTries, User
 
 PASSWORD = "paper lantern on a hill"
 SESSION = "ringnote-session"
@@ -164,7 +164,7 @@ def test_a_disabled_user_is_out_at_once(browser, runtime, kim):
     assert sign_in(browser).status_code == 401
 
 
-def test_guessing_is_slowed_down_even_for_the_right_password(browser, kim):
+def test_guessing_is_slowed_down_even_for_the_right_password(browser, runtime, kim):
     for _ in range(FREE["name"]):
         assert sign_in(browser, password="a guess").status_code == 401
 
@@ -172,6 +172,10 @@ def test_guessing_is_slowed_down_even_for_the_right_password(browser, kim):
     assert refused.status_code == 429
     assert 0 < int(refused.headers["Retry-After"]) <= FIRST_PAUSE.total_seconds()
     assert "Wait" in refused.text
+    assert "seconds, then" in refused.text
+    with runtime.db.transaction() as session:
+        session.execute(sa.update(SignInTries).values(blocked_until=utc_now() + LONGEST_PAUSE))
+    assert "Wait 60 minutes, then" in sign_in(browser).text
 
 
 def test_a_link_signs_in_once(app, runtime, kim):

@@ -34,6 +34,7 @@ from ...runtime import Runtime
 from ..access import needs, open_to_all, who
 from ..assets import SHARED
 from ..headers import OURS_ALONE, PAGE_CONTENT, set_headers
+from ..outage import say_of_outage
 
 SHOWS = {"": "Everything", "open": "Under way", "waiting": "Waiting", "set_aside": "Set aside"}
 LISTED = 60
@@ -67,6 +68,7 @@ STATIC = Path(__file__).with_name("static")
 
 console = Blueprint("console", __name__, template_folder="templates")
 set_headers(console, PAGE_CONTENT, OURS_ALONE)
+say_of_outage(console)
 
 
 @console.get("/")

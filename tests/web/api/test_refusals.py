@@ -117,8 +117,12 @@ def test_a_database_that_is_away_is_said_to_be(runtime):
         environ={},
     )
     away_runtime = Runtime.from_settings(away)
-    answer = Program(create_app(runtime=away_runtime), "rn_any").ask("/clinics")
+    app = create_app(runtime=away_runtime)
+    answer = Program(app, "rn_any").ask("/clinics")
+    pages = [app.test_client().get(path) for path in ("/", "/sign-in/a-link")]
     away_runtime.close()
 
     assert (answer.status_code, answer.json["status"]) == (503, 503)
+    assert [page.status_code for page in pages] == [503, 503]
+    assert all("database cannot be reached" in page.text for page in pages)
     assert int(answer.headers["Retry-After"]) > 0
