@@ -235,9 +235,11 @@ def _remove_missing(run: _Run) -> str | None:
         gone = count_missing(session, *missing)
         told, before = state.clients_seen, state.clients_total or 0
     if gone and not run.remove_missing and _is_doubtful(told, before):
+        number = f"{told:,} client{'' if told == 1 else 's'}" if told else "no client"
+        had = f", where it had told of {before:,}" if before else ""
         return (
-            f"the PMS told of {told:,} clients, where it had told of {before:,}, so none was marked"
-            " deleted; if that is right: ringnote clients sync CLINIC --full --remove-missing"
+            f"the PMS told of {number}{had}, so none was marked deleted; if that is right:"
+            " ringnote clients sync CLINIC --full --remove-missing"
         )
     while gone:
         with db.transaction() as session:

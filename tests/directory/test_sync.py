@@ -12,6 +12,7 @@ from ringnote.clock import utc_now
 from ringnote.connectors.base import ClientPage, Phone, PmsClient
 from ringnote.db import Database
 from ringnote.directory import sync
+from ringnote.directory.clients import store_clients
 from ringnote.directory.sync import SyncResult, sync_clients
 from ringnote.directory.sync_state import find_due, set_schedule, tell_sync
 from ringnote.errors import CredentialsRejected, InputError, RateLimited, Temporary
@@ -331,6 +332,18 @@ def test_a_pms_that_tells_suddenly_of_few_clients_is_not_believed_until_a_person
     assert emptied.reason is not None
     assert len(kept) == 30
     assert (believed.reason, len(living(db))) == (None, 14)
+
+
+def test_a_pms_that_tells_of_nobody_is_not_believed_at_the_first_run_either(
+    run: Callable[..., SyncResult], db: Database, clinic: Clinic
+) -> None:
+    with db.transaction() as session:
+        store_clients(session, db, clinic.id, [has("a", ONE)], "lookup", utc_now(), "US")
+
+    result = run(Pages())
+
+    assert (result.reason or "").startswith("the PMS told of no client, so none was marked deleted")
+    assert living(db) == {"a"}
 
 
 def test_a_cursor_that_comes_back_stops_the_run(
