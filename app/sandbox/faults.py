@@ -69,6 +69,8 @@ class Faults:
     def switch_on(self, fault: Fault) -> None:
         with self._lock:
             self._active[fault.kind] = fault
+            if fault.kind is FaultKind.SLOW and self._quick_again.is_set():
+                self._quick_again = threading.Event()
 
     def switch_off(self, kind: FaultKind | None = None) -> None:
         """Switch one kind off, or all of them. What dawdles by `slow` goes on."""
@@ -77,7 +79,6 @@ class Faults:
                 self._active.pop(each, None)
             if kind in (None, FaultKind.SLOW):
                 self._quick_again.set()
-                self._quick_again = threading.Event()
 
     def dawdle(self, seconds: float) -> None:
         """What a request does that meets `slow`: wait, until it is switched off at the latest."""

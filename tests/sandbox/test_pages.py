@@ -1,5 +1,6 @@
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from html import unescape
 
 import pytest
@@ -10,6 +11,7 @@ from ringnote.sandbox.faults import Fault, FaultKind, Faults
 from ringnote.sandbox.people import invent_clients
 from ringnote.sandbox.pms import create_pms
 from ringnote.sandbox.store import Store
+from running import wait_for
 
 TOKEN = "the-token"
 AUTHORISED = {"Authorization": f"Bearer {TOKEN}"}
@@ -160,6 +162,18 @@ def test_pages_and_faults_answer_this_machine_alone(browser: FlaskClient) -> Non
         forwarded = browser.get(path, headers={"X-Forwarded-For": "192.0.2.7"})
         renamed = browser.get(path, headers={"Host": "evil.test"})
         assert {away.status_code, renamed.status_code, forwarded.status_code} == {403}
+
+
+def test_what_dawdles_goes_on_once_that_is_switched_off(app: Flask, faults: Faults) -> None:
+    faults.switch_on(Fault(FaultKind.SLOW, left=1, seconds=3600))
+
+    with ThreadPoolExecutor() as pool:
+        asked = pool.submit(app.test_client().get, "/api/v1/clients", headers=AUTHORISED)
+        wait_for(lambda: faults.active() == [])
+        assert not asked.done()
+        faults.switch_off()
+
+        assert asked.result().status_code == 200
 
 
 def test_another_sites_form_switches_nothing(browser: FlaskClient, faults: Faults) -> None:
