@@ -90,12 +90,18 @@ def test_what_cannot_be_is_told_and_adds_nobody(runtime, add, words, typed, said
     assert find(runtime, "kim") is None
 
 
+def follow(browser, link):
+    """Open a link and press its button."""
+    path = link.partition("8000")[2]
+    [token] = re.findall(r'name="form_token" value="(\w+)"', browser.get(path).text)
+    return browser.post(path, data={"form_token": token})
+
+
 def test_a_link_signs_in_where_the_pages_are(runtime, ringnote):
     told = json.loads(ringnote("user", "add", "kim", "--link", "--json").stdout)
     browser = create_app(runtime=runtime).test_client()
 
-    path = told["link"].partition("8000")[2]
-    assert browser.get(path).headers["Location"] == "/"
+    assert follow(browser, told["link"]).headers["Location"] == "/"
     assert browser.get("/").status_code == 200
 
     another = ringnote("user", "link", "kim")
@@ -107,7 +113,7 @@ def test_the_list_tells_what_each_may_and_when_they_were_here(runtime, ringnote,
     assert "user add" in ringnote("user", "list").stdout
     link = json.loads(ringnote("user", "add", "kim", "--link", "--json").stdout)["link"]
     add("sam", "--role", "admin")
-    create_app(runtime=runtime).test_client().get(link.partition("8000")[2])
+    follow(create_app(runtime=runtime).test_client(), link)
 
     kim, sam = json.loads(ringnote("user", "list", "--json").stdout)
 
@@ -158,7 +164,7 @@ def test_another_password_and_signing_out_end_every_session(runtime, ringnote, a
     def sign_in():
         browser = app.test_client()
         link = json.loads(ringnote("user", "link", "kim", "--json").stdout)["link"]
-        browser.get(link.partition("8000")[2])
+        follow(browser, link)
         assert browser.get("/").status_code == 200
         return browser
 
