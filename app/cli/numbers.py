@@ -31,6 +31,7 @@ RULES = {
     "ignore": "is ignored",
     "pick": "was the client's last time",
 }
+OF_FORMER = ", at a former PMS account: without effect"
 
 
 def says_whose(command: Command) -> Command:
@@ -239,7 +240,7 @@ def _show_rules(said: list[dict[str, Any]], zone: str) -> None:
         [
             (
                 each["number"],
-                RULES[each["kind"]],
+                RULES[each["kind"]] + ("" if each["has_effect"] else OF_FORMER),
                 f"{each['client']} {each['name']}".strip(),
                 each["by"],
                 each["why"],

@@ -17,8 +17,10 @@ def list_rules(session: Session, clinic_id: int, now: datetime) -> list[dict[str
     """What is said of the clinic's numbers and in force, by number, the newest first.
 
     Each is `number`, `kind` ('map', 'not', 'ignore' or 'pick'), `client` and its `name`, `by`,
-    `why`, `at`, and `expires_at`, None for what stands until it is taken back.
+    `why`, `at`, `expires_at`, None for what stands until it is taken back, and `has_effect`: not
+    where it names a client of a former PMS account.
     """
+    foreign = read_foreign_times(session, clinic_id)
     rows = session.execute(
         sa.select(NumberRule, Client.name)
         .outerjoin(
@@ -35,13 +37,15 @@ def list_rules(session: Session, clinic_id: int, now: datetime) -> list[dict[str
             "number": rule.number,
             "kind": rule.kind,
             "client": rule.client,
-            "name": name or "",
+            "name": (name or "") if has_effect else "",
             "by": rule.made_by,
             "why": rule.why,
             "at": rule.made_at,
             "expires_at": rule.expires_at,
+            "has_effect": has_effect,
         }
         for rule, name in rows
+        for has_effect in [rule.kind == "ignore" or not foreign.hold(rule.made_at)]
     ]
 
 

@@ -16,6 +16,7 @@ from ringnote.delivery.connections import open_connection
 from ringnote.directory.choices import ignore_number, map_number
 from ringnote.directory.csv_import import import_clients
 from ringnote.directory.lookup import answer_lookup, claim_lookup, queue_lookup
+from ringnote.directory.rulings import list_rules
 from ringnote.directory.sync import sync_clients
 from ringnote.errors import InputError
 from ringnote.ledger.rules import DEFAULT_RULES
@@ -201,6 +202,9 @@ def test_what_people_said_of_the_former_account_s_clients_is_not_of_the_new_one_
 
     with runtime.db.reading() as session:
         found = {each.number: (each.kind, each.rule) for each in session.scalars(sa.select(Match))}
+        told = list_rules(session, clinic.id, utc_now())
+    listed = {each["number"]: (each["client"], each["name"], each["has_effect"]) for each in told}
+    assert listed == {CALLER: ("", "", True), ANOTHER: ("5", "", False)}
     assert found == {
         CALLER: ("ignored", "ignored by amy: spam"),
         ANOTHER: (
