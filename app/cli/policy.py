@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from ..delivery.connections import follow_policy
+from ..delivery.policies import put_in_force
 from ..errors import InputError
 from ..ledger.policies import (
     Change,
@@ -13,12 +13,10 @@ from ..ledger.policies import (
     check_policy,
     compare,
     get_policy,
-    list_policies,
-    set_policy,
+    list_history,
+    write_version,
 )
-from ..ledger.policy_text import write_policy
 from ..ledger.rules import read_stored
-from ..ledger.templates import own_templates
 from ..models import Policy
 from ..runtime import Runtime
 from .context import get_clinic, pass_runtime, who
@@ -50,13 +48,8 @@ def show(runtime: Runtime, clinic: str, version: int | None, as_json: bool) -> N
         found = get_clinic(session, clinic)
         shown = get_policy(session, found, version)
         rules = read_stored(shown.rules)
-        heading = (
-            f"The policy of {found.name}, version {shown.version},"
-            f" set by {shown.created_by} at {local(shown.created_at, found.timezone)}.",
-            "What is left out of this file is as Ringnote has it by default.",
-        )
         value = _version(shown) | {"rules": rules.model_dump(mode="json")}
-        text = write_policy(rules, heading, own_templates())
+        text = write_version(found, shown)
     emit(value, as_json, lambda: click.echo(text, nl=False))
 
 
@@ -99,10 +92,7 @@ def set_(runtime: Runtime, clinic: str, file: Any, by: str, as_json: bool) -> No
         checked = check_policy(session, found, text)
         if checked.rules is None:
             raise InputError(faults_in_words(checked))
-        was_watching = found.is_watch_only
-        kept, changes = set_policy(session, runtime.db, found, checked.rules, runtime.clock(), by)
-        if found.is_watch_only != was_watching:
-            follow_policy(session, runtime.db, found.id)
+        kept, changes = put_in_force(session, runtime.db, found, checked.rules, runtime.clock(), by)
         value = _checked(checked, changes) | _version(kept)
     emit(value, as_json, lambda: _show_set(value, changes))
     for each in checked.warnings:
@@ -117,12 +107,10 @@ def history(runtime: Runtime, clinic: str, as_json: bool) -> None:
     """List the versions of a clinic's policy, the newest first, with what each changed."""
     with runtime.db.reading() as session:
         found = get_clinic(session, clinic)
-        versions = list_policies(session, found)
-        values = []
-        for before, each in zip([None, *versions], versions, strict=False):
-            changes = compare(read_stored(before.rules), read_stored(each.rules)) if before else []
-            values.append(_version(each) | {"changes": [_change(one) for one in changes]})
-    values.reverse()
+        values = [
+            _version(each) | {"changes": [_change(one) for one in changes]}
+            for each, changes in list_history(session, found)
+        ]
     rows = [
         (
             value["version"],

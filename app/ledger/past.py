@@ -30,6 +30,15 @@ def read_past(session: Session, clinic: Clinic, since: datetime) -> Past:
     )
 
 
+def count_past(session: Session, clinic: Clinic, since: datetime) -> int:
+    """How many calls and transcripts it would be."""
+    calls = sa.select(sa.func.count()).where(Call.clinic_id == clinic.id, Call.started_at >= since)
+    texts = sa.select(sa.func.count()).where(
+        Transcript.clinic_id == clinic.id, Transcript.last_text_at >= since
+    )
+    return session.scalars(calls).one() + session.scalars(texts).one()
+
+
 def _calls(session: Session, clinic: Clinic, since: datetime) -> list[PastCall]:
     query = (
         sa.select(Call, Match)

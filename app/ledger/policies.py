@@ -6,7 +6,9 @@ Every version is kept: what a call led to is pinned to the version that decided 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -17,8 +19,9 @@ from ..errors import InputError
 from ..models import Clinic, Line, Policy
 from ..toml_reading import Fault, Lines, locate, read_toml
 from .policy_checks import Surroundings, find_faults, find_warnings, normalised
-from .policy_text import toml_value
+from .policy_text import toml_value, write_policy
 from .rules import Rules, read_stored
+from .templates import own_templates
 from .words_checks import find_word_faults
 
 
@@ -94,6 +97,25 @@ def list_policies(session: Session, clinic: Clinic) -> list[Policy]:
     """All versions, in order."""
     query = sa.select(Policy).where(Policy.clinic_id == clinic.id).order_by(Policy.version)
     return list(session.scalars(query))
+
+
+def list_history(session: Session, clinic: Clinic) -> list[tuple[Policy, list[Change]]]:
+    """All versions with what each changed, the newest first."""
+    versions = list_policies(session, clinic)
+    rules = [read_stored(each.rules) for each in versions]
+    changes = [[], *(compare(before, after) for before, after in pairwise(rules))]
+    return list(reversed(list(zip(versions, changes, strict=True))))
+
+
+def write_version(clinic: Clinic, policy: Policy) -> str:
+    """A version as a TOML file with comments, which can be edited and set again."""
+    at = policy.created_at.astimezone(ZoneInfo(clinic.timezone))
+    heading = (
+        f"The policy of {clinic.name}, version {policy.version},"
+        f" set by {policy.created_by} at {at:%Y-%m-%d %H:%M:%S %Z}.",
+        "What is left out of this file is as Ringnote has it by default.",
+    )
+    return write_policy(read_stored(policy.rules), heading, own_templates())
 
 
 def compare(before: Rules, after: Rules) -> list[Change]:
