@@ -14,7 +14,6 @@ from fakes import MemoryConnector, tools
 from ringnote.clock import utc_now
 from ringnote.connectors.base import Rate
 from ringnote.delivery import claim as claiming
-from ringnote.delivery.account_settings import is_same_account
 from ringnote.delivery.accounts import Accounts
 from ringnote.delivery.bucket import APART_SECONDS, Bucket
 from ringnote.delivery.claim import claim, waits_for_tokens
@@ -23,6 +22,7 @@ from ringnote.delivery.cost import requests_for
 from ringnote.delivery.deliver import deliver
 from ringnote.delivery.meter import Meter, prepaid
 from ringnote.delivery.trial_meter import TrialMeter
+from ringnote.directory.accounts import is_same_account
 from ringnote.errors import RateLimited
 from ringnote.models import Attempt, Entry, EntryKind, EntryState, OutboxRow, Pace, PaceBucket
 from ringnote.runtime import Runtime
