@@ -87,7 +87,8 @@ class Phones:
     def stop(self) -> None:
         self._stop.set()
         for thread in self._threads:
-            thread.join()
+            if thread.ident:
+                thread.join()
 
     def _plan(self) -> Iterator[list[Waiting]]:
         """One call after the other, of the clinics in turn, each whole."""

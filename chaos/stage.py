@@ -1,7 +1,6 @@
 """The stage: a database, hosts with web and worker processes, a PMS behind a proxy, and phones."""
 
 import os
-import socket
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
@@ -10,7 +9,7 @@ from pathlib import Path
 
 from cryptography.fernet import Fernet
 
-from postgres import ENTERABLE, postgres_server
+from postgres import ENTERABLE, free_port, postgres_server
 from postgres import Server as Postgres
 from ringnote import schema
 from ringnote.clock import utc_now
@@ -143,7 +142,7 @@ def _man(
     for (role, _), name in zip(places, names, strict=True):
         host = made["machine" if is_one_machine else name]
         if role == "web":
-            port = _free_port()
+            port = free_port()
             words = ("serve", "--port", str(port), "--no-worker")
             members.append(Member(name, host, words, port))
         else:
@@ -164,8 +163,3 @@ def _environment(runtime: Runtime) -> dict[str, str]:
         "RINGNOTE_MISSED_GRACE_SECONDS": str(GRACE_SECONDS),
         "RINGNOTE_ALLOW_PRIVATE_PMS": "1",
     }
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])

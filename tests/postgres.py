@@ -54,7 +54,7 @@ class Server:
             os.chown(data, self._user, -1)
         options = ["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]
         _run([self._binaries / "initdb", "-D", data, *options], self._user)
-        self._port = _free_port()
+        self._port = free_port()
         self.url = f"postgresql://postgres@127.0.0.1:{self._port}/postgres"
 
     def start(self) -> None:
@@ -156,9 +156,12 @@ def _wait(server: subprocess.Popen, url: str, log: Path) -> None:
             time.sleep(0.05)
 
 
-def _free_port() -> int:
-    # None that the system gives to whoever asks for any: while a server is stopped, its port would
-    # go to a connection, perhaps to the very one that is tried to it.
+def free_port() -> int:
+    """One for a server that is stopped and started again.
+
+    None that the system gives to whoever asks for any: while the server is stopped, its port would
+    go to a connection, perhaps to the very one that is tried to it.
+    """
     while True:
         port = random.randrange(20_000, 32_000)
         with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
