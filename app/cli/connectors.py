@@ -6,14 +6,14 @@ from typing import Any
 import click
 
 from ..connectors import CONNECTORS
-from ..connectors.base import Capabilities, Setting
+from ..connectors.base import Capabilities, Setting, SettingType
 from ..connectors.rest.connector import FILE, RestConnector
 from ..connectors.rest.examples import examples
 from ..connectors.rest.reading import read_description
 from ..connectors.rest.trial import try_out
 from ..connectors.trial_steps import Step
 from ..curl import LEFT_TO_CURL
-from ..delivery.account_settings import make_connector
+from ..delivery.account_settings import get_connector, make_connector
 from ..delivery.trial_meter import TrialMeter
 from ..errors import InputError
 from ..exchanges import Exchange, trim
@@ -47,6 +47,7 @@ def connector() -> None:
 
     \b
     ringnote connector list
+    ringnote connector show hubspot
     ringnote connector example > my-pms.toml
     ringnote connector check my-pms.toml
     ringnote connector check my-pms.toml --live --set base_url=https://… --secret token=-
@@ -78,6 +79,21 @@ def list_all(context: click.Context, as_json: bool) -> None:
     emit(value, as_json, lambda: print_table(("connector", "speaks to", "plugin"), rows))
     if broken:
         context.exit(1)
+
+
+@connector.command()
+@click.argument("name")
+@json_option
+def show(name: str, as_json: bool) -> None:
+    """Show what a connector asks for: each setting and secret with its type and default."""
+    kind = get_connector(name)
+    value: dict[str, Any] = {
+        "name": name,
+        "title": kind.title,
+        "package": CONNECTORS.package_of(name),
+        "asks_for": [_asked(each) for each in kind.settings],
+    }
+    emit(value, as_json, lambda: _show_asked(value["asks_for"]))
 
 
 @connector.command()
@@ -177,6 +193,8 @@ def _asked(each: Setting) -> dict[str, Any]:
     return {
         "name": each.name,
         "help": each.help,
+        "type": each.type.name.lower(),
+        "choices": dict(each.choices),
         "secret": each.is_secret,
         "required": each.is_required,
         "default": each.default,
@@ -208,11 +226,25 @@ def _show(told: Mapping[str, Any]) -> None:
         click.echo(printable(f"  sends at most {often}"))
     if told["asks_for"]:
         click.echo("It asks for:")
-        rows = [
-            (each["name"], "secret" if each["secret"] else "", each["default"], each["help"])
-            for each in told["asks_for"]
-        ]
-        print_table(("name", "", "default", "what"), rows)
+        _show_asked(told["asks_for"])
+
+
+def _show_asked(asked: Sequence[Mapping[str, Any]]) -> None:
+    rows = [
+        (each["name"], _type(each), each["default"] or _without(each), each["help"])
+        for each in asked
+    ]
+    print_table(("name", "type", "default", "what"), rows)
+
+
+def _type(each: Mapping[str, Any]) -> str:
+    said = str(SettingType[each["type"].upper()])
+    said += f" {', '.join(f'{value} {words}' for value, words in each['choices'].items())}".rstrip()
+    return f"secret {said}" if each["secret"] else said
+
+
+def _without(each: Mapping[str, Any]) -> str:
+    return "(must be given)" if each["required"] else ""
 
 
 def _show_step(place: int, step: Step) -> None:

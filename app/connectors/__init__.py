@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from ..errors import ConfigError
-from .base import Connector
+from .base import Connector, read_values
 from .cliniko import ClinikoConnector
 from .ezyvet import EzyVetConnector
 from .fhir import FhirConnector
@@ -38,9 +38,10 @@ def find_connector(name: str, settings: Mapping[str, str]) -> type[Connector] | 
 
 
 def with_defaults(kind: type[Connector], settings: Mapping[str, str]) -> dict[str, str]:
-    """These settings of a connector, with the defaults of those that are not among them."""
-    defaults = {each.name: each.default for each in kind.settings if not each.is_secret}
-    return {**defaults, **settings}
+    """These settings of a connector, read by their types, with the defaults of those that are not
+    among them; one that is not of its type stays as it is."""
+    shown = [each for each in kind.settings if not each.is_secret]
+    return {**settings, **read_values(shown, settings)[0]}
 
 
 def why_unknown(name: str) -> str:

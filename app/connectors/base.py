@@ -13,6 +13,10 @@ from typing import ClassVar, Literal
 
 from ..errors import RecordRejected
 from ..http import Http
+from .setting import Setting as Setting
+from .setting import SettingType as SettingType
+from .setting import read_values as read_values
+from .setting import require_none as require_none
 
 Priority = Literal["low", "normal", "high", "urgent"]
 
@@ -158,19 +162,6 @@ class Capabilities:
     max_body: int | None = None
     rates: tuple[Rate, ...] = ()
     """How fast an account takes requests, at most one for a kind; none where nothing is known."""
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """One setting or secret of a connector, as `ringnote connect` asks for it."""
-
-    name: str
-    help: str
-    is_secret: bool = False
-    is_required: bool = True
-    default: str = ""
-    tells_account: bool = True
-    """Whether another value leads to another account; else it says how the same one is used."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from ..errors import (
-    ConfigError,
     CredentialsRejected,
     OutcomeUnknown,
     RecordGone,
@@ -35,7 +34,10 @@ from .base import (
     NoteText,
     Rate,
     Setting,
+    SettingType,
     Written,
+    read_values,
+    require_none,
     tells,
 )
 from .cliniko_patients import ODD_ANSWER, Json, Patients, id_at
@@ -65,11 +67,17 @@ class ClinikoConnector(Connector):
         Setting("to_name", "Whom its memos are to", default="Front desk", tells_account=False),
         Setting(
             "confidential",
-            "Whether its memos are confidential: yes or no",
+            "Whether its memos are confidential",
             default="no",
             tells_account=False,
+            type=SettingType.YES_NO,
         ),
-        Setting("base_url", "Where its API is, if not where the key says", is_required=False),
+        Setting(
+            "base_url",
+            "Where its API is, if not where the key says, e.g. https://api.uk1.cliniko.com/v1",
+            is_required=False,
+            type=SettingType.ADDRESS,
+        ),
     )
     capabilities: ClassVar[Capabilities] = Capabilities(
         delta_sync=True,
@@ -86,10 +94,8 @@ class ClinikoConnector(Connector):
         return settings.get("base_url", "").strip() or "https://api.cliniko.com"
 
     def __init__(self, settings: Mapping[str, str], secrets: Mapping[str, str], http: Http) -> None:
-        given = {each.name: each.default for each in self.settings}
-        given |= {name: value.strip() for name, value in {**settings, **secrets}.items()}
-        if wrong := list(_faults(given)):
-            raise ConfigError(*wrong)
+        given, wrong = read_values(self.settings, {**settings, **secrets})
+        require_none(wrong, _faults(given))
         self._root = given["base_url"].rstrip("/") or root_of(given["api_key"])
         self._given = given
         self._http = http
@@ -226,16 +232,9 @@ def _is_of(client_id: str, memo: Json) -> bool:
 
 
 def _faults(given: Mapping[str, str]) -> Iterator[str]:
-    key, address = given.get("api_key", ""), given["base_url"]
+    key, address = given["api_key"], given["base_url"]
     is_key = key and key.isascii() and key.isprintable() and ":" not in key
     if not is_key or not (address or root_of(key)):
         yield "api_key must be a user's API key with its end, the shard, such as -uk1"
-    if not re.fullmatch(r"[\w.+-]+@[\w-]+(\.[\w-]+)+", given.get("contact_email", ""), re.ASCII):
+    if not re.fullmatch(r"[\w.+-]+@[\w-]+(\.[\w-]+)+", given["contact_email"], re.ASCII):
         yield "contact_email must be an email address, such as desk@clinic.example"
-    for name in ("from_name", "to_name"):
-        if not given[name]:
-            yield f"{name} must be a name"
-    if given["confidential"] not in ("yes", "no"):
-        yield "confidential must be yes or no"
-    if address and not re.fullmatch(r"https?://[^@?#\s]+", address):
-        yield "base_url must be a web address such as https://api.uk1.cliniko.com/v1"

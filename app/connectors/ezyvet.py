@@ -15,7 +15,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from ..errors import (
-    ConfigError,
     CredentialsRejected,
     OutcomeUnknown,
     RecordGone,
@@ -34,6 +33,8 @@ from .base import (
     Rate,
     Setting,
     Written,
+    read_values,
+    require_none,
     tells,
 )
 from .ezyvet_contacts import CONTACTS, DETAILS, ODD_ANSWER, PAGE, Contacts, Json, Page, one_of
@@ -60,10 +61,8 @@ class EzyVetConnector(Connector):
     )
 
     def __init__(self, settings: Mapping[str, str], secrets: Mapping[str, str], http: Http) -> None:
-        given = {each.name: each.default for each in self.settings}
-        given |= {name: value.strip() for name, value in {**settings, **secrets}.items()}
-        if wrong := list(faults(given)):
-            raise ConfigError(*wrong)
+        given, wrong = read_values(self.settings, {**settings, **secrets})
+        require_none(wrong, faults(given))
         self._given = given
         self._root = f"{given['base_url'].rstrip('/')}/v1/"
         self._http = http

@@ -16,7 +16,6 @@ from typing import Any, ClassVar
 from urllib.parse import quote
 
 from ..errors import (
-    ConfigError,
     CredentialsRejected,
     OutcomeUnknown,
     RecordGone,
@@ -33,9 +32,12 @@ from .base import (
     Note,
     PmsClient,
     Setting,
+    SettingType,
     Task,
     TaskStatus,
     Written,
+    read_values,
+    require_none,
 )
 from .fhir_patients import find_patients, walk_patients
 from .fhir_resources import (
@@ -64,8 +66,17 @@ class FhirConnector(Connector):
     name: ClassVar[str] = "fhir"
     title: ClassVar[str] = "FHIR R4"
     settings: ClassVar[tuple[Setting, ...]] = (
-        Setting("base_url", "The server's FHIR base, e.g. https://ehr.example.com/fhir/R4"),
-        Setting("token_url", "Where it gives OAuth 2 tokens", is_required=False),
+        Setting(
+            "base_url",
+            "The server's FHIR base, e.g. https://ehr.example.com/fhir/R4",
+            type=SettingType.ADDRESS,
+        ),
+        Setting(
+            "token_url",
+            "Where it gives OAuth 2 tokens",
+            is_required=False,
+            type=SettingType.ADDRESS,
+        ),
         Setting("client_id", "The client's id there", is_required=False),
         Setting("scope", "The scope to ask for, if it wants one", is_required=False),
         Setting(
@@ -89,18 +100,17 @@ class FhirConnector(Connector):
     )
 
     def __init__(self, settings: Mapping[str, str], secrets: Mapping[str, str], http: Http) -> None:
-        given = {name: value.strip() for name, value in {**settings, **secrets}.items()}
-        if faults := list(_faults(given)):
-            raise ConfigError(*faults)
+        given, wrong = read_values(self.settings, {**settings, **secrets})
+        require_none(wrong, _faults(given))
         self._root = given["base_url"].rstrip("/")
         self._http = http
-        self._token = given.get("token", "")
+        self._token = given["token"]
         self._sign_in = ClientCredentials(
             http,
-            given.get("token_url", ""),
-            given.get("client_id", ""),
-            given.get("client_secret", ""),
-            given.get("scope", ""),
+            given["token_url"],
+            given["client_id"],
+            given["client_secret"],
+            given["scope"],
         )
 
     def check(self) -> CheckResult:
@@ -260,14 +270,10 @@ def _located(answer: Answer, kind: str) -> str | None:
 
 
 def _faults(given: Mapping[str, str]) -> Iterator[str]:
-    for name in ("base_url", "token_url"):
-        value = given.get(name, "")
-        if (value or name == "base_url") and not re.fullmatch(r"https?://[^@?#\s]+", value):
-            yield f"{name} must be a web address such as https://ehr.example.com/fhir/R4"
     sign_in = ("token_url", "client_id", "client_secret")
-    missing = [name for name in sign_in if not given.get(name)]
-    if not given.get("token") and missing:
+    missing = [name for name in sign_in if not given[name]]
+    if not given["token"] and missing:
         yield f"{missing[0]} is missing: give {', '.join(sign_in)}, or a token alone"
     for name in ("token", "client_secret"):
-        if not (given.get(name, "").isascii() and given.get(name, "").isprintable()):
+        if not (given[name].isascii() and given[name].isprintable()):
             yield f"{name} must be printable ASCII"

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 import phonenumbers
 
-from ..errors import ConfigError, OutcomeUnknown, RecordGone, RecordRejected, Temporary
+from ..errors import OutcomeUnknown, RecordGone, RecordRejected, Temporary
 from ..http import Http
 from .base import (
     Capabilities,
@@ -26,9 +26,12 @@ from .base import (
     Note,
     PmsClient,
     Setting,
+    SettingType,
     Task,
     TaskStatus,
     Written,
+    read_values,
+    require_none,
     tells,
 )
 from .gnuhealth_parties import find_parties, walk_parties
@@ -48,11 +51,20 @@ class GnuHealthConnector(Connector):
     name: ClassVar[str] = "gnuhealth"
     title: ClassVar[str] = "GNU Health"
     settings: ClassVar[tuple[Setting, ...]] = (
-        Setting("base_url", "Where the server is, e.g. https://health.example.com"),
+        Setting(
+            "base_url",
+            "Where the server is, e.g. https://health.example.com",
+            type=SettingType.ADDRESS,
+        ),
         Setting("database", "The name of its database"),
         Setting("user", "The login of Ringnote's user there"),
         Setting("password", "That user's password", is_secret=True),
-        Setting("company", "The id of the company whose tasks they are", default="1"),
+        Setting(
+            "company",
+            "The id of the company whose tasks they are",
+            default="1",
+            type=SettingType.NUMBER,
+        ),
     )
     capabilities: ClassVar[Capabilities] = Capabilities(
         search_by_phone=True,
@@ -67,13 +79,10 @@ class GnuHealthConnector(Connector):
     )
 
     def __init__(self, settings: Mapping[str, str], secrets: Mapping[str, str], http: Http) -> None:
-        given = {each.name: each.default for each in self.settings} | dict(settings)
-        given = {name: value.strip() for name, value in given.items()}
-        password = secrets.get("password", "")
-        if faults := list(_faults(given, password)):
-            raise ConfigError(*faults)
+        given, wrong = read_values(self.settings, {**settings, **secrets})
+        require_none(wrong, _faults(given))
         address = f"{given['base_url'].rstrip('/')}/{given['database']}/"
-        self._tryton = Tryton(http, address, given["user"], password)
+        self._tryton = Tryton(http, address, given["user"], secrets["password"])
         self._company = int(given["company"])
 
     def check(self) -> CheckResult:
@@ -186,17 +195,11 @@ class GnuHealthConnector(Connector):
         raise RecordRejected("the server has no status of works with a progress below 1")
 
 
-def _faults(given: Mapping[str, str], password: str) -> Iterator[str]:
-    if not re.fullmatch(r"https?://[^@?#\s]+", given.get("base_url", "")):
-        yield "base_url must be a web address such as https://health.example.com"
-    if not re.fullmatch(r"[\w.-]+", given.get("database", "")):
+def _faults(given: Mapping[str, str]) -> Iterator[str]:
+    if not re.fullmatch(r"[\w.-]+", given["database"]):
         yield "database must be the name of a database, such as health"
-    if not given.get("user") or ":" in given["user"]:
+    if ":" in given["user"]:
         yield "user must be the login of a user there"
-    if not re.fullmatch("[0-9]{1,9}", given["company"]):
-        yield "company must be the id of a company, a number"
-    if not password.strip():
-        yield "password must be that user's password"
 
 
 def _number(pms_id: str) -> int:

@@ -15,7 +15,6 @@ from typing import ClassVar
 import phonenumbers
 
 from ..errors import (
-    ConfigError,
     CredentialsRejected,
     OutcomeUnknown,
     RecordGone,
@@ -36,12 +35,14 @@ from .base import (
     Task,
     TaskStatus,
     Written,
+    read_values,
+    require_none,
     tells,
 )
 from .hubspot_contacts import Contacts, records
 from .hubspot_records import BODIES, note_properties, read_moment, read_text, task_properties
 from .hubspot_requests import SEARCHES, HubSpotRequests, Json
-from .hubspot_settings import faults, names_in
+from .hubspot_settings import SETTINGS, faults, names_in
 
 COMMUNICATION = "communication-"
 """Before the id of a transcript, which is another kind of object than a call."""
@@ -59,33 +60,7 @@ class HubSpotConnector(Connector):
 
     name: ClassVar[str] = "hubspot"
     title: ClassVar[str] = "HubSpot"
-    settings: ClassVar[tuple[Setting, ...]] = (
-        Setting("token", "The private app's access token (pat-…)", is_secret=True),
-        Setting("base_url", "Where its API is", default="https://api.hubapi.com"),
-        Setting(
-            "phone_properties",
-            "The contact properties that hold phone numbers, comma-separated",
-            default="phone,mobilephone",
-        ),
-        Setting(
-            "search_properties",
-            "The properties by which HubSpot finds a number without country code",
-            default="hs_searchable_calculated_phone_number,hs_searchable_calculated_mobile_number",
-        ),
-        Setting("call_association", "Association type of a call with a contact", default="194"),
-        Setting("task_association", "Association type of a task with a contact", default="204"),
-        Setting(
-            "communication_association",
-            "Association type of a communication with a contact",
-            default="81",
-        ),
-        Setting(
-            "requests_in_10_seconds",
-            "How many requests HubSpot takes from this account in 10 seconds",
-            default="100",
-            tells_account=False,
-        ),
-    )
+    settings: ClassVar[tuple[Setting, ...]] = SETTINGS
     capabilities: ClassVar[Capabilities] = Capabilities(
         search_by_phone=True,
         delta_sync=True,
@@ -102,11 +77,9 @@ class HubSpotConnector(Connector):
     )
 
     def __init__(self, settings: Mapping[str, str], secrets: Mapping[str, str], http: Http) -> None:
-        given = {each.name: each.default for each in self.settings} | dict(settings)
-        token = secrets.get("token", "").strip()
-        if wrong := list(faults(given, token)):
-            raise ConfigError(*wrong)
-        self._requests = HubSpotRequests(http, given["base_url"].strip().rstrip("/"), token)
+        given, wrong = read_values(self.settings, {**settings, **secrets})
+        require_none(wrong, faults(given))
+        self._requests = HubSpotRequests(http, given["base_url"].rstrip("/"), given["token"])
         self._call = self._requests.call
         self._associations = {
             f"{kind}s": int(given[f"{kind}_association"])

@@ -15,7 +15,6 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from ..errors import (
-    ConfigError,
     CredentialsRejected,
     OutcomeUnknown,
     RecordGone,
@@ -36,6 +35,8 @@ from .base import (
     Task,
     TaskStatus,
     Written,
+    read_values,
+    require_none,
     tells,
 )
 from .oauth import ClientCredentials
@@ -74,10 +75,8 @@ class ProvetConnector(Connector):
         return cls if settings.get("done_status", "").strip() else ProvetNotesConnector
 
     def __init__(self, settings: Mapping[str, str], secrets: Mapping[str, str], http: Http) -> None:
-        given = {each.name: each.default for each in self.settings}
-        given |= {name: value.strip() for name, value in {**settings, **secrets}.items()}
-        if wrong := list(faults(given)):
-            raise ConfigError(*wrong)
+        given, wrong = read_values(self.settings, {**settings, **secrets})
+        require_none(wrong, faults(given))
         address = given["base_url"].rstrip("/")
         self._given = given
         self._root = f"{address}/api/0.1/"

@@ -9,7 +9,6 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from ..errors import (
-    ConfigError,
     CredentialsRejected,
     OutcomeUnknown,
     RecordGone,
@@ -29,9 +28,12 @@ from .base import (
     PmsClient,
     Rate,
     Setting,
+    SettingType,
     Task,
     TaskStatus,
     Written,
+    read_values,
+    require_none,
 )
 
 PAGE = "200"
@@ -50,7 +52,7 @@ class SandboxConnector(Connector):
     name: ClassVar[str] = "sandbox"
     title: ClassVar[str] = "Sandbox PMS"
     settings: ClassVar[tuple[Setting, ...]] = (
-        Setting("base_url", "Where it runs, e.g. http://127.0.0.1:8001"),
+        Setting("base_url", "Where it runs, e.g. http://127.0.0.1:8001", type=SettingType.ADDRESS),
         Setting("token", "The token it was started with", is_secret=True),
         Setting(
             "rate",
@@ -77,21 +79,16 @@ class SandboxConnector(Connector):
     )
 
     def __init__(self, settings: Mapping[str, str], secrets: Mapping[str, str], http: Http) -> None:
-        address = settings.get("base_url", "").strip().rstrip("/")
-        token = secrets.get("token", "").strip()
-        faults = []
-        if not address.startswith(("http://", "https://")) or any(c in address for c in "@?# "):
-            faults.append("base_url must be a web address such as http://127.0.0.1:8001")
-        if not token or not (token.isascii() and token.isprintable()):
+        given, faults = read_values(self.settings, {**settings, **secrets})
+        token, rate = given["token"], given["rate"]
+        if not (token.isascii() and token.isprintable()):
             faults.append("token must be the token that the sandbox PMS was started with")
-        rate = settings.get("rate", "").strip()
         if rate and not RATE.fullmatch(rate):
             faults.append("rate must be requests and seconds, such as 100/10, or left out")
-        if faults:
-            raise ConfigError(*faults)
+        require_none(faults)
         requests, _, seconds = rate.partition("/")
         self._rates = (Rate(int(requests), float(seconds)),) if rate else ()
-        self._root = f"{address}/api/v1"
+        self._root = f"{given['base_url'].rstrip('/')}/api/v1"
         self._headers = {"Authorization": f"Bearer {token}"}
         self._http = http
 

@@ -1,11 +1,12 @@
 """What a connection's connector is made of: its settings and secrets, read and checked."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from urllib.parse import urlsplit
 
 from ..connectors import CONNECTORS, find_connector, why_unknown, with_defaults
-from ..connectors.base import Connector
+from ..connectors.base import Connector, Setting, read_values, require_none
+from ..connectors.setting import besides
 from ..errors import ConfigError, InputError
 from ..http import Http, Pass
 from ..models import Connection
@@ -14,11 +15,11 @@ from .meter import Meter
 from .shelf import Shelf
 
 
-def connector_for(connection: Connection, runtime: Runtime) -> Connector:
+def connector_for(connection: Connection, runtime: Runtime, http: Http | None = None) -> Connector:
     """The connector of a connection; touches no network. Raises ConfigError if it cannot be made.
 
-    Its requests wait until the PMS may be asked. Each call makes a new one, which many threads may
-    use: callers keep one by connection.
+    Its requests, by `http` where that is not the runtime's, wait until the PMS may be asked. Each
+    call makes a new one, which many threads may use: callers keep one by connection.
     """
     kind = CONNECTORS.get(connection.connector)
     if kind is None:
@@ -27,10 +28,25 @@ def connector_for(connection: Connection, runtime: Runtime) -> Connector:
     secrets = runtime.vault.open(connection.secrets)
     meter = Meter(runtime.db, connection.id)
     shelf = Shelf(runtime.db, runtime.vault, connection.id)
-    http = runtime.http.knowing(secrets, meter.pass_, shelf)
-    connector = kind(with_defaults(kind, connection.settings), secrets, http)
+    knowing = (http or runtime.http).knowing(secrets, meter.pass_, shelf)
+    connector = kind(with_defaults(kind, connection.settings), secrets, knowing)
     meter.rates = connector.rates
     return connector
+
+
+def get_connector(name: str) -> type[Connector]:
+    """The connector of this name. Raises InputError, naming those there are."""
+    kind = CONNECTORS.get(name)
+    if kind is None:
+        hint = _suggest(name, CONNECTORS) or f"there are: {', '.join(CONNECTORS)}."
+        said = why_unknown(name)
+        raise InputError(f"{said[0].upper()}{said[1:]}; {hint}")
+    return kind
+
+
+def as_option(setting: Setting) -> str:
+    """How a setting is given to a command."""
+    return f"; give it with --{'secret' if setting.is_secret else 'set'} {setting.name}=…"
 
 
 def make_connector(
@@ -39,37 +55,39 @@ def make_connector(
     settings: Mapping[str, str],
     secrets: Mapping[str, str],
     pass_: Pass | None = None,
+    how: Callable[[Setting], str] = as_option,
 ) -> Connector:
-    """A connector of what a person gave; `pass_` is asked before each of its requests. Raises
-    InputError or ConfigError, with every fault, unless one can be made of it. Touches no network.
+    """A connector of what a person gave, which is read by the types of its settings; `pass_` is
+    asked before each of its requests, `how` says of a setting that is missing how to give it.
+
+    Raises InputError or ConfigError, with every fault, unless one can be made of it. Touches no
+    network.
     """
-    kind = CONNECTORS.get(connector_name)
-    if kind is None:
-        hint = _suggest(connector_name, CONNECTORS) or f"there are: {', '.join(CONNECTORS)}."
-        said = why_unknown(connector_name)
-        raise InputError(f"{said[0].upper()}{said[1:]}; {hint}")
-    kind = kind.described_by(settings)
+    kind = get_connector(connector_name).described_by(settings)
     faults = [
         *_faults_of_names(kind, settings, is_secret=False),
         *_faults_of_names(kind, secrets, is_secret=True),
     ]
-    given = {**settings, **secrets}
+    values, wrong = read_values(kind.settings, {**settings, **secrets})
     faults += [
-        f"{each.name} is missing ({each.help}); give it with"
-        f" --{'secret' if each.is_secret else 'set'} {each.name}=…"
+        f"{each.name} is missing ({each.help}){how(each)}"
         for each in kind.settings
-        if each.is_required and not given.get(each.name, each.default).strip()
+        if each.is_required and not values[each.name]
     ]
-    made = None
     try:
         made = kind(with_defaults(kind, settings), dict(secrets), http.knowing(secrets, pass_))
     except ConfigError as error:
         # A constructor speaks of what is missing or in the wrong place too; once is enough.
-        told = {each.split()[0] for each in faults}
-        faults += [each for each in error.faults if each.split()[0] not in told]
-    if made is None or faults:
-        raise ConfigError(*faults)
+        require_none(besides(faults, wrong), error.faults)
+        raise
+    require_none(faults, wrong)
     return made
+
+
+def read_settings(connector_name: str, settings: Mapping[str, str]) -> dict[str, str]:
+    """Those that are given, as their types have them kept."""
+    values = with_defaults(CONNECTORS[connector_name].described_by(settings), settings)
+    return {name: values[name] for name, given in settings.items() if given.strip()}
 
 
 def _faults_of_names(

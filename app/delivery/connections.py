@@ -35,7 +35,7 @@ from ..models import (
 )
 from ..runtime import Runtime
 from ..signals import announce, connection_paused
-from .account_settings import make_connector
+from .account_settings import make_connector, read_settings
 from .meter import declare
 from .outbox import enqueue_all_due
 from .owed import match_anew
@@ -72,7 +72,7 @@ def open_connection(
     connection = Connection(
         clinic_id=clinic_id,
         connector=connector_name,
-        settings=dict(settings),
+        settings=read_settings(connector_name, settings),
         secrets=runtime.vault.seal(secrets),
         account_id=account_id or None,
         state=ConnectionState.ACTIVE,

@@ -19,11 +19,14 @@ from ringnote.connectors.base import (
     Phone,
     PmsClient,
     Setting,
+    SettingType,
     Task,
     TaskStatus,
     Written,
+    read_values,
+    require_none,
 )
-from ringnote.errors import ConfigError, OutcomeUnknown, RecordGone, RecordRejected, Temporary
+from ringnote.errors import OutcomeUnknown, RecordGone, RecordRejected, Temporary
 from ringnote.http import Http
 
 ODD_ANSWER = "Kennelbook answered in a form that its documentation does not know"
@@ -37,7 +40,11 @@ class KennelbookConnector(Connector):
     name: ClassVar[str] = "kennelbook"
     title: ClassVar[str] = "Kennelbook"
     settings: ClassVar[tuple[Setting, ...]] = (
-        Setting("base_url", "Where it is, e.g. https://oakstreet.kennelbook.example"),
+        Setting(
+            "base_url",
+            "Where it is, e.g. https://oakstreet.kennelbook.example",
+            type=SettingType.ADDRESS,
+        ),
         Setting("api_key", "The key from its page Settings → API", is_secret=True),
     )
     capabilities: ClassVar[Capabilities] = Capabilities(
@@ -53,11 +60,10 @@ class KennelbookConnector(Connector):
     )
 
     def __init__(self, settings: Mapping[str, str], secrets: Mapping[str, str], http: Http) -> None:
-        address = settings.get("base_url", "").strip().rstrip("/")
-        if not address.startswith(("https://", "http://")):
-            raise ConfigError("base_url must be a web address, such as https://kennelbook.example")
-        self._root = f"{address}/api"
-        self._headers = {"X-Api-Key": secrets.get("api_key", "").strip()}
+        given, faults = read_values(self.settings, {**settings, **secrets})
+        require_none(faults)
+        self._root = f"{given['base_url'].rstrip('/')}/api"
+        self._headers = {"X-Api-Key": given["api_key"]}
         self._http = http
 
     def check(self) -> CheckResult:

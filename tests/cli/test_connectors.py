@@ -1,6 +1,7 @@
 """`ringnote connector` and `connect … rest`, as whoever describes a PMS uses them."""
 
 import json
+import re
 
 import pytest
 from click.testing import CliRunner
@@ -192,3 +193,10 @@ def test_a_broken_plugin_is_named_wherever_one_looks(runtime, broken_plugin):
     assert "acme cannot be used: plugin_acme_pms" in checked.stdout
     assert "0 waiting: the connector acme cannot be used (acme-pms 2.1:" in advised.stdout
     assert "The connector acme cannot be used (acme-pms 2.1:" in refused.stderr
+
+
+def test_what_a_connector_asks_for_is_shown_with_its_types():
+    result = CliRunner().invoke(main, ["connector", "show", "ezyvet"], catch_exceptions=False)
+
+    for told in (r"base_url +web address", "secret text", "one of 5 phone call log, 6 in person"):
+        assert re.search(told, result.output), told

@@ -138,20 +138,15 @@ def test_the_key_says_where_its_account_is(key, host) -> None:
 
 @pytest.mark.parametrize("key", ["", "key", "key-uk1.evil", "key-uk1/", "key-u/1", "a:b-uk1"])
 def test_a_key_that_says_nothing_of_the_sort_is_refused(http, key) -> None:
-    with pytest.raises(ConfigError, match="api_key must be"):
+    with pytest.raises(ConfigError, match=r"api_key (must be|is missing)"):
         ClinikoConnector(MAIL, {"api_key": key}, http)
 
 
 def test_every_wrong_setting_is_named_and_none_is_quoted(http) -> None:
-    wrong = {"contact_email": "the desk", "to_name": "", "confidential": "ja", "base_url": "here"}
+    wrong = {"contact_email": "the desk", "confidential": "ja", "base_url": "here"}
 
     with pytest.raises(ConfigError) as raised:
         ClinikoConnector(wrong, {"api_key": "a\nb"}, http)
 
-    assert [fault.split()[0] for fault in raised.value.faults] == [
-        "api_key",
-        "contact_email",
-        "to_name",
-        "confidential",
-        "base_url",
-    ]
+    named = sorted(fault.split()[0] for fault in raised.value.faults)
+    assert named == ["api_key", "base_url", "confidential", "contact_email"]

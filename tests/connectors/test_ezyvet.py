@@ -165,10 +165,10 @@ def test_every_wrong_setting_is_named_and_none_is_quoted(http) -> None:
         EzyVetConnector(wrong, {"client_secret": "a\nb"}, http)
 
     assert [fault.split()[0] for fault in raised.value.faults] == [
-        "base_url",
         "site_uid",
         "partner_id",
         "client_id",
+        "base_url",
         "client_secret",
         "text_field",
         "text_field",

@@ -24,6 +24,7 @@ from ..base import (
     Phone,
     PmsClient,
     Setting,
+    SettingType,
     Task,
     TaskStatus,
     Written,
@@ -38,7 +39,7 @@ from .requests import Create, Find, Request
 from .sending import Sender
 from .summary import capabilities_of, settings_of
 
-FILE = Setting("file", "What describes the PMS: give it as file=@my-pms.toml")
+FILE = Setting("file", "The TOML file that describes the PMS", type=SettingType.FILE)
 Asked = TypeVar("Asked", bound=Request)
 
 

@@ -51,7 +51,7 @@ Meaning = Literal["busy", "slow_down", "refused", "gone", "credentials"]
 
 
 class Asked(Section):
-    """A setting or secret that `ringnote connect` asks for."""
+    """A setting or secret that `ringnote connect` and the console ask for."""
 
     help: Text
     """What it is and where it is found."""
@@ -59,6 +59,8 @@ class Asked(Section):
     """What it is where nothing is given."""
     required: bool = True
     """Whether it must be given."""
+    type: Literal["text", "address", "number", "yes_no"] = "text"
+    """What its value is."""
 
 
 class Auth(Section):

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from jinja2 import TemplateSyntaxError, meta
 
 from ...toml_reading import Place
-from ..base import Capabilities, Rate, Setting
+from ..base import Capabilities, Rate, Setting, SettingType
 from .description import Description
 from .filling import VARIABLES, in_texts
 from .requests import Request
@@ -15,7 +15,14 @@ def settings_of(described: Description) -> tuple[Setting, ...]:
     """What `ringnote connect` asks for."""
     asked = [(described.settings, False), (described.secrets, True)]
     return tuple(
-        Setting(name, each.help, is_secret, each.required and not each.default, each.default)
+        Setting(
+            name,
+            each.help,
+            is_secret,
+            each.required and not each.default,
+            each.default,
+            type=SettingType[each.type.upper()],
+        )
         for table, is_secret in asked
         for name, each in table.items()
     )
