@@ -6,6 +6,7 @@ certainly not sent (safe to repeat) from what may have been carried out.
 
 import copy
 import json as jsonlib
+import math
 import re
 import ssl
 import time
@@ -80,6 +81,7 @@ class Http:
         self._secrets: Mapping[str, str] = {}
         self._pass: Pass | None = None
         self._wait_headers: Sequence[str] = ()
+        self._until: float | None = None
         self._code_of: CodeOf | None = None
         self.shelf: TokenShelf | None = None
         """Of the account that it is for, if its token is shared."""
@@ -106,6 +108,13 @@ class Http:
         mine._secrets = dict(secrets)
         mine._pass = pass_
         mine.shelf = shelf
+        return mine
+
+    def within(self, seconds: float) -> "Http":
+        """The same session, for who can wait for so long alone, for all requests from now on: what
+        has not come by then is given up, and nothing is sent later."""
+        mine = copy.copy(self)
+        mine._until = time.monotonic() + seconds
         return mine
 
     def waiting_by(self, headers: Sequence[str]) -> "Http":
@@ -141,7 +150,10 @@ class Http:
         _require_sendable(headers or {})
         if self._pass is not None:
             self._pass(kind)
-        deadline = time.monotonic() + TOTAL_SECONDS
+        now = time.monotonic()
+        deadline = min(now + TOTAL_SECONDS, self._until or math.inf)
+        if deadline <= now:
+            raise Temporary("the PMS took too long altogether")
         retrying = tenacity.Retrying(
             stop=tenacity.stop_after_attempt(NOT_SENT_TRIES),
             wait=tenacity.wait_random_exponential(multiplier=0.1, max=1.0),

@@ -1,41 +1,31 @@
 """`ringnote connect`, `disconnect` and `connection`: a clinic's account at its PMS."""
 
-from datetime import UTC, date, datetime, time
+from datetime import datetime
 from shlex import quote
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import click
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from ..connectors import CONNECTORS, find_connector
-from ..delivery.account_settings import connector_for, make_connector
+from ..delivery.account_trial import Trial, try_connection
+from ..delivery.connecting import Asking, Wanted, read_since
+from ..delivery.connecting import connect as make_connection
 from ..delivery.connections import (
-    count_foreign,
     end_connection,
     find_connection,
-    get_connection,
-    learn_account,
-    open_connection,
     pause_connection,
     resume_connection,
-    resume_if_refused,
 )
-from ..errors import ConnectorError, InputError
+from ..errors import InputError
 from ..models import Clinic, Connection, ConnectionState, OutboxRow, Pace, WhenInDoubt
 from ..runtime import Runtime
-from .account_trial import show_trial, try_account
 from .context import get_clinic, pass_runtime
 from .given import read_given, secret_option, set_option
-from .output import emit, json_option, print_fields, say
+from .output import emit, json_option, print_fields, printable, say
 
 PAUSED_BY_HAND = "paused by a person"
-FOREIGN = (
-    "The clinic was at another account, whose clients' ids {count:,} entries that are due bear;"
-    " here they may be others'. Give --since: of today, to have what happens from now on written"
-    " only; of an earlier day, if it is the same PMS at another address"
-)
 
 
 @click.command()
@@ -76,26 +66,18 @@ def connect(
     """
     shown, hidden = read_given(connector, settings, secrets)
     with runtime.db.reading() as session:
-        begins_at = _read_since(since, get_clinic(session, clinic))
-    account_id, trouble = _ask_account(runtime, connector, shown, hidden)
-    with runtime.db.transaction() as session:
         found = get_clinic(session, clinic)
-        connection = open_connection(
-            session,
-            runtime,
-            found.id,
-            connector,
-            shown,
-            hidden,
-            is_watch_only=watch_only,
-            since=begins_at,
-            when_in_doubt=WhenInDoubt(when_in_doubt),
-            account_id=account_id,
-            now=runtime.clock(),
-        )
-        if begins_at is None and (count := count_foreign(session, connection)):
-            raise InputError(FOREIGN.format(count=count))
-        value = _value(session, found, connection)
+    wanted = Wanted(
+        connector,
+        shown,
+        hidden,
+        is_watch_only=watch_only,
+        since=_read_since(since, found),
+        when_in_doubt=WhenInDoubt(when_in_doubt),
+    )
+    connection_id, trouble = make_connection(runtime, runtime.http, found.id, wanted, Asking())
+    with runtime.db.reading() as session:
+        value = _value(session, found, session.get_one(Connection, connection_id))
     emit(value, as_json, lambda: _show(value))
     if trouble:
         say(f"It is connected, but signing in failed just now: {trouble}.")
@@ -138,32 +120,24 @@ def check_account(
     """
     with runtime.db.reading() as session:
         found, connection = _get_connection(session, clinic)
-    if client and connection.is_watch_only:
-        raise InputError(f"{found.name} is connected to watch only: nothing is written to its PMS.")
-    connector = connector_for(connection, runtime)
-    result = connector.check()
-    with runtime.db.transaction() as session:
-        learn_account(session, connection.id, result.identity)
-        has_resumed = resume_if_refused(session, runtime.db, connection.id)
-        state = get_connection(session, connection.id).state
-    steps = list(try_account(connector, found.region, client, runtime.clock()))
+    trial = try_connection(runtime, found, connection, client)
     value = {
         "clinic": found.name,
         "connector": connection.connector,
-        "account": result.account,
-        "missing": list(result.missing),
-        "state": str(state),
-        "resumed": has_resumed,
-        "steps": steps,
+        "account": trial.account,
+        "missing": list(trial.missing),
+        "state": str(trial.state),
+        "resumed": trial.has_resumed,
+        "steps": list(trial.steps),
     }
-    emit(value, as_json, lambda: show_trial(result.account, steps))
-    for lack in result.missing:
+    emit(value, as_json, lambda: _show_trial(trial))
+    for lack in trial.missing:
         say(f"It may not {lack}.")
-    if has_resumed:
+    if trial.has_resumed:
         say("It was paused since it had been refused; what it is owed is written now.")
-    elif state is ConnectionState.PAUSED:
+    elif trial.state is ConnectionState.PAUSED:
         say(f"It is paused still: ringnote connection resume {quote(clinic)}")
-    if result.missing or any(each["ok"] is False for each in steps):
+    if not trial.is_fine:
         context.exit(1)
     if not client and not as_json:
         say("Nothing was written, so that it may write is not shown: see --write.")
@@ -261,20 +235,13 @@ def _read_since(text: str | None, found: Clinic) -> datetime | None:
     if text is None:
         return None
     try:
-        day = date.fromisoformat(text)
-    except ValueError:
-        raise click.BadParameter(
-            f"{text!r} is no date; write it as 2026-11-20, a day of the clinic's own calendar",
-            param_hint="--since",
-        ) from None
-    return datetime.combine(day, time(), ZoneInfo(found.timezone)).astimezone(UTC)
+        return read_since(text, found.timezone)
+    except InputError as error:
+        raise click.BadParameter(str(error), param_hint="--since") from None
 
 
-def _ask_account(
-    runtime: Runtime, connector: str, settings: dict[str, str], secrets: dict[str, str]
-) -> tuple[str, str]:
-    """The PMS's own id of the account, and why it could not be signed in to; '' for neither."""
-    try:
-        return make_connector(runtime.http, connector, settings, secrets).check().identity, ""
-    except ConnectorError as error:
-        return "", str(error)
+def _show_trial(trial: Trial) -> None:
+    click.echo(f"Signed in to {trial.account}.")
+    for each in trial.steps:
+        mark = {True: "fine", False: "WRONG", None: "-"}[each["ok"]]
+        click.echo(printable(f"  {mark:<5}  {each['step']}: {each['said']}"))
