@@ -134,9 +134,10 @@ def require_none(faults: Iterable[str], more: Iterable[str] = ()) -> None:
 
 def besides(faults: Sequence[str], more: Iterable[str]) -> list[str]:
     """All of `faults`, and those of `more` that are of settings that they do not name."""
-    named = {_named(each) for each in faults}
-    return [*faults, *(each for each in more if _named(each) not in named)]
+    told = {named(each) for each in faults}
+    return [*faults, *(each for each in more if named(each) not in told)]
 
 
-def _named(fault: str) -> str:
+def named(fault: str) -> str:
+    """The setting that a fault is of: each begins with its name."""
     return fault.split()[0].rstrip(":,")

@@ -18,7 +18,7 @@ class Role(enum.StrEnum):
     OPERATOR = "operator"
     """Also corrects, maps and retries."""
     ADMIN = "admin"
-    """Also sets the policy, and decides who gets in."""
+    """Also connects clinics to their PMS, sets the policy, and decides who gets in."""
 
 
 class User(Base):

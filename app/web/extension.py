@@ -145,6 +145,7 @@ def _page_context() -> dict[str, Any]:
         "ringnote_identity": identity,
         "ringnote_has_sign_in": not door.is_host,
         "ringnote_may_mend": bool(identity and identity.may(Role.OPERATOR)),
+        "ringnote_may_connect": bool(identity and identity.may(Role.ADMIN)),
         "ringnote_form_token": lambda: form_token(identity.name if identity else ""),
     }
 

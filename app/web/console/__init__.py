@@ -1,6 +1,6 @@
 """The console: what came in, whom it belongs to, and where its notes and tasks stand."""
 
-from . import callbacks, clients, mending, policy
+from . import callbacks, clients, connect, connection, mending, policy
 from .pages import console
 
-__all__ = ["callbacks", "clients", "console", "mending", "policy"]
+__all__ = ["callbacks", "clients", "connect", "connection", "console", "mending", "policy"]

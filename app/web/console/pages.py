@@ -29,7 +29,7 @@ from ...directory.waiting import list_unmatched
 from ...ledger.listings import count_backlog, list_recent
 from ...ledger.rows import of_clinics
 from ...ledger.trace import tell_call, tell_conversation
-from ...models import Clinic, Role
+from ...models import Clinic, Connection, Role
 from ...runtime import Runtime
 from ..access import needs, open_to_all, who
 from ..assets import SHARED
@@ -40,6 +40,8 @@ SHOWS = {"": "Everything", "open": "Under way", "waiting": "Waiting", "set_aside
 LISTED = 60
 LISTED_NUMBERS = 100
 """Of each clinic. Strangers' numbers wait by the thousand where nobody says whose they are."""
+UNCONNECTED = 5
+"""Of those that have no PMS, so many are named."""
 BIGGEST_ID_DIGITS = 18
 DONE = {
     "corrected": "Corrected. What stands in the PMS follows in a moment.",
@@ -52,6 +54,10 @@ DONE = {
     "retried": "It is being tried again.",
     "confirmed": "Kept. It is not written again.",
     "closed": "Closed. Its task in the PMS is completed in a moment.",
+    "connected": "Connected. Its clients are read now, and what is owed is written.",
+    "paused": "Paused. What becomes due waits.",
+    "resumed": "Resumed. What it is owed is written now.",
+    "disconnected": "Disconnected. What is still owed waits for another connection.",
     "reopened": "Open again. Its task in the PMS follows in a moment.",
 }
 """What was just done, for the page that is shown after it."""
@@ -189,6 +195,7 @@ def _recent() -> dict[str, Any]:
             "clinic_id": clinic_id,
             "show": show,
             "shows": SHOWS,
+            "unconnected": _unconnected(session, _shown()) if who().may(Role.ADMIN) else [],
             "syncs": _syncs(session, [each for each in clinics if clinic_id in (None, each.id)]),
         }
 
@@ -203,6 +210,13 @@ def _syncs(session: Session, shown: list[Clinic]) -> list[dict[str, Any]]:
         for clinic in shown
         if clinic.id in told and (len(shown) == 1 or told[clinic.id]["state"] == "stopped")
     ]
+
+
+def _unconnected(session: Session, shown: frozenset[int] | None) -> list[Clinic]:
+    """The clinics that are connected to no PMS."""
+    is_in_use = sa.exists().where(Connection.clinic_id == Clinic.id, Connection.ended_at.is_(None))
+    query = sa.select(Clinic).where(of_clinics(Clinic.id, shown), ~is_in_use)
+    return list(session.scalars(query.order_by(Clinic.name).limit(UNCONNECTED)))
 
 
 def _tell(stories: list[dict[str, Any]]) -> ResponseReturnValue:
