@@ -81,7 +81,7 @@ class Http:
         self._secrets: Mapping[str, str] = {}
         self._pass: Pass | None = None
         self._wait_headers: Sequence[str] = ()
-        self._until: float | None = None
+        self._until = math.inf
         self._code_of: CodeOf | None = None
         self.shelf: TokenShelf | None = None
         """Of the account that it is for, if its token is shared."""
@@ -148,12 +148,11 @@ class Http:
         OutcomeUnknown; any other failure on the way raises Temporary. Redirects are not followed.
         """
         _require_sendable(headers or {})
+        self._require_time()
         if self._pass is not None:
             self._pass(kind)
-        now = time.monotonic()
-        deadline = min(now + TOTAL_SECONDS, self._until or math.inf)
-        if deadline <= now:
-            raise Temporary("the PMS took too long altogether")
+        self._require_time()
+        deadline = min(time.monotonic() + TOTAL_SECONDS, self._until)
         retrying = tenacity.Retrying(
             stop=tenacity.stop_after_attempt(NOT_SENT_TRIES),
             wait=tenacity.wait_random_exponential(multiplier=0.1, max=1.0),
@@ -178,6 +177,10 @@ class Http:
             if method == "POST":
                 raise OutcomeUnknown("the PMS did not answer after the request was sent") from None
             raise Temporary("the PMS did not answer in time") from None
+
+    def _require_time(self) -> None:
+        if time.monotonic() >= self._until:
+            raise Temporary("the PMS took too long altogether")
 
     def close(self) -> None:
         self._session.close()

@@ -422,3 +422,20 @@ def self_signed(folder: Path) -> Path:
         + certificate.public_bytes(serialization.Encoding.PEM)
     )
     return path
+
+
+def test_who_can_wait_for_so_long_alone_has_nothing_sent_afterwards(http: Http) -> None:
+    hurried = http.within(0.2)
+    asked: list[str] = []
+
+    def silent(listener: Listener, connection: socket.socket) -> None:
+        listener.read(connection)
+        connection.recv(1)
+
+    with listening(silent) as pms:
+        with pytest.raises(Temporary, match="did not answer in time"):
+            hurried.request("GET", pms.url)
+        with pytest.raises(Temporary, match="took too long altogether"):
+            hurried.knowing({}, asked.append).request("POST", pms.url)
+
+        assert (len(pms.requests), asked) == (1, [])
