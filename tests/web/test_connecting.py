@@ -224,7 +224,7 @@ def test_a_description_says_by_itself_what_else_is_asked_for(runtime, clinic, ad
     done = admin.post("/connection/connect", second, **fields)
     wrong = admin.post("/connection/connect", first, **{"set-file": "title = 1"})
 
-    assert 'type="url" id="set-base_url"' in second
+    assert 'inputmode="url" id="set-base_url"' in second
     assert 'type="password" id="set-token"' in second
     assert done.status_code == 302
     assert "signed" not in admin.client.get(done.location).text

@@ -137,7 +137,14 @@ def _form(
 def _field(each: Setting, given: Mapping[str, str], faults: list[str]) -> dict[str, Any]:
     value = "" if each.is_secret else given.get(each.name, "") or each.default
     faults = [each.label + fault.removeprefix(each.name) for fault in faults]
-    return {"setting": each, "kind": each.type.name, "value": value, "faults": faults}
+    return {
+        "setting": each,
+        "kind": each.type.name,
+        "value": value,
+        "faults": faults,
+        "is_needed": each.is_required and not each.default,
+        "is_told": bool(faults) or value != each.default,
+    }
 
 
 def _given() -> dict[str, str]:
