@@ -291,7 +291,7 @@ def test_clients_missing_from_the_list_are_marked_as_deleted_where_a_person_says
     checked(1, GOOD + rows.encode())
     page = page_of(browser, clinic)
     assert "1 client of 21 known here that is not in this list" in " ".join(page.split())
-    assert "type their number" not in page
+    assert "type how many they are" not in page
 
     post("commit", replace="yes", missing="1")
     work()
@@ -314,12 +314,12 @@ def test_many_are_marked_only_by_who_types_how_many(
     runtime, clinic, browser, post, work, checked, upload
 ):
     checked(3)
-    assert "type their number" in page_of(browser, clinic)
+    assert "type how many they are" in page_of(browser, clinic)
 
     for typed in ("", "2", "yes"):
         answer = post("commit", replace="yes", missing="3", agreed=typed)
         assert (answer.status_code, upload.read().stage) == (400, Stage.CHECKED)
-        assert "type their number, 3." in answer.text
+        assert "type how many they are, 3." in answer.text
     post("commit", replace="yes", missing="3", agreed="3")
     work()
 

@@ -225,7 +225,7 @@ def _read_removal(state: State) -> int | None:
     typed = request.form.get("agreed", "").strip().replace(",", "")
     if is_drastic(state.counts) and typed != str(missing):
         raise InputError(
-            f"Nothing was imported: to mark so many clients as deleted, type their number,"
+            f"Nothing was imported: to mark so many clients as deleted, type how many they are,"
             f" {missing:,}. To import the list without, leave the box unticked."
         )
     return missing
