@@ -56,7 +56,9 @@ def test_whoever_looks_reads_it_in_words_and_takes_it_along_but_sets_nothing(db,
     assert "due_minutes = 60" in file.text
     assert "attachment" in file.headers["Content-Disposition"]
     assert send(viewer, "save", FEWER).status_code in (400, 403)
-    assert viewer.get("/phones/policy?clinic=999").status_code == 404
+    absent = viewer.get("/phones/policy?clinic=999")
+    assert absent.status_code == 404
+    assert "it is of a clinic that is not yours" in absent.text
     assert viewer.get(f"/phones/policy/file?clinic={clinic.id}&version=x").status_code == 404
     assert versions(db, clinic) == [1]
 

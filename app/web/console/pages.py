@@ -21,6 +21,7 @@ from flask import (
 )
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
+from werkzeug.exceptions import NotFound
 
 from ...curl import as_curl, is_cut, secret_names
 from ...directory.rulings import list_rules
@@ -75,6 +76,12 @@ STATIC = Path(__file__).with_name("static")
 console = Blueprint("console", __name__, template_folder="templates")
 set_headers(console, PAGE_CONTENT, OURS_ALONE)
 say_of_outage(console)
+
+
+@console.errorhandler(NotFound)
+def miss(_: NotFound) -> ResponseReturnValue:
+    """What is not there, or is of a clinic that is not theirs: which of the two is not told."""
+    return render_template("ringnote/console/missing.html", what="page"), 404
 
 
 @console.get("/")
@@ -221,7 +228,7 @@ def _unconnected(session: Session, shown: frozenset[int] | None) -> list[Clinic]
 
 def _tell(stories: list[dict[str, Any]]) -> ResponseReturnValue:
     if not stories:
-        return render_template("ringnote/console/missing.html"), 404
+        return render_template("ringnote/console/missing.html", what="call or conversation"), 404
     return render_template("ringnote/console/story.html", stories=stories, done=_done())
 
 
