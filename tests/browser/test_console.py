@@ -160,3 +160,22 @@ def test_return_in_a_remark_chooses_nobody(console, page, runtime, clinic, clien
     expect(page.get_by_role("status").first).to_contain_text("Kept")
     with runtime.db.reading() as session:
         assert session.scalars(sa.select(NumberRule.kind)).all() == ["not"]
+
+
+def test_a_policy_is_checked_rehearsed_and_saved(console, page, runtime, clinic, client_id):
+    Phone(runtime, clinic).missed("u-1")
+    settle(runtime)
+    page.goto(console)
+    page.get_by_role("link", name="Policy").click()
+    tried, text = page.locator("#tried"), page.get_by_label("Or pasted here")
+
+    text.fill('[callbacks]\noutcomes = ["voicemail"]')
+    page.get_by_role("button", name="Check").click()
+    expect(tried.get_by_text("There is no fault in it")).to_be_in_viewport()
+    expect(tried.get_by_role("button", name="Save as version 2")).to_be_in_viewport()
+    page.get_by_role("button", name="Rehearse on 14 days").click()
+    expect(tried).to_contain_text("1 → 0 tasks")
+    tried.get_by_role("button", name="Save as version 2").click()
+
+    expect(page.get_by_role("status").first).to_contain_text("Version 2 is in force.")
+    expect(page.get_by_label("In words")).to_contain_text("Calls that ask for a callbackVoicemail")

@@ -32,7 +32,10 @@ MOST_PAST = 5000
 def policy() -> ResponseReturnValue:
     """A clinic's policy (`?clinic=`), the first of theirs where none is named."""
     with _runtime().db.reading() as session:
-        return _page(session, _clinic(session, request.args.get("clinic", "")))
+        given = request.args.get("clinic", "")
+        if not given and not list_clinics(session):
+            return render_template("ringnote/console/no_clinic.html", here="policy")
+        return _page(session, _clinic(session, given))
 
 
 @console.get("/policy/file")
@@ -68,10 +71,11 @@ def try_policy() -> ResponseReturnValue:
         before = read_stored(in_force.rules)
         tried["changes"] = compare(before, checked.rules)
         if do == "rehearse":
-            tried["told"] = _rehearse(session, clinic, before, checked.rules)
+            tried |= _rehearse(session, clinic, before, checked.rules)
         if do != "save":
             return _page(session, clinic, **tried)
-        if request.form.get("version") != str(in_force.version):
+        # A second press of the button finds in force what the first one saved.
+        if tried["changes"] and request.form.get("version") != str(in_force.version):
             return _page(session, clinic, is_outdated=True, **tried), 409
         now, by = runtime.clock(), who().name
         put_in_force(session, runtime.db, clinic, checked.rules, now, by)
@@ -83,11 +87,8 @@ def try_policy() -> ResponseReturnValue:
 def _rehearse(session: Session, clinic: Clinic, before: Rules, after: Rules) -> dict[str, Any]:
     since = _runtime().clock() - timedelta(days=DAYS)
     if count_past(session, clinic, since) > MOST_PAST:
-        raise InputError(
-            f"Over {MOST_PAST} calls and texts came in {DAYS} days: rehearse it on the machine, by"
-            " ringnote policy rehearse."
-        )
-    return rehearse(read_past(session, clinic, since), before, after)
+        return {"most_past": MOST_PAST}
+    return {"told": rehearse(read_past(session, clinic, since), before, after)}
 
 
 def _page(session: Session, clinic: Clinic, **tried: Any) -> str:
