@@ -78,8 +78,8 @@ def require_client(session: Session, clinic_id: int, external_id: str) -> None:
     ).first()
     if client is None:
         raise InputError(
-            f"The directory knows no client {external_id!r}; CLIENT is the PMS's own id."
-            " Import or sync the clients first, or find the id with: ringnote clients find"
+            f"The directory knows no client {external_id!r}. Give the id by which the PMS knows the"
+            " client; one who is new there is known here once the clients are synced or imported."
         )
     if client.deleted_at is not None and not client.merged_into:
         raise InputError(f"The client {external_id!r} was deleted in the PMS.")

@@ -141,7 +141,7 @@ def test_what_was_set_aside_is_tried_again(runtime, phone, clinic, kim):
         ("/call/correct", {"uuid": "u-1", "outcome": "lost"}, 400, "answered, missed or internal"),
         ("/call/correct", {"uuid": "u-1"}, 400, "answered, missed or internal"),
         ("/unmatched/map", {"number": STRANGER, "client": ""}, 400, "which client"),
-        ("/unmatched/map", {"number": STRANGER, "client": "C9"}, 400, "knows no client"),
+        ("/unmatched/map", {"number": STRANGER, "client": "C9"}, 400, "by which the PMS knows"),
         ("/unmatched/map", {"number": "what", "client": "C1"}, 400, "no phone number"),
         ("/unmatched/ignore", {"number": "anonymous"}, 400, "withheld number"),
         ("/call/correct", {"uuid": "u-1\0", "outcome": "missed"}, 400, "did not come from a page"),
