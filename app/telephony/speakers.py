@@ -5,11 +5,13 @@ What is left is when each answer was reported.
 """
 
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from .facts import EventType, Fact
 
 ENDS = (EventType.HANGUP_CALL, EventType.INBOUND_CALL_COMPLETED)
+TELLABLE = timedelta(seconds=2)
+"""Nobody hands a call on sooner, and webhooks that are sent closer together overtake each other."""
 
 
 def find_last_speaker(ordered: Sequence[Fact], answered: Collection[str]) -> str:
@@ -17,7 +19,8 @@ def find_last_speaker(ordered: Sequence[Fact], answered: Collection[str]) -> str
 
     The facts are in order of receipt. A second report of an answer is a repetition. Where an
     extension's answer was not reported, the end that names it counts. An answer that is reported
-    after the end of its leg came late: when it was, nobody knows.
+    after the end of its leg came late: when it was, nobody knows. Nor which of two came first that
+    were reported within a moment of each other.
     """
     if len(answered) < 2:
         return "".join(answered)
@@ -27,8 +30,9 @@ def find_last_speaker(ordered: Sequence[Fact], answered: Collection[str]) -> str
         return ""
     spoke = _first(ordered, "extension", ENDS)
     spoke |= _first(answers, "extension", (EventType.EXTENSION_ANSWERED,))
-    last_at = max(spoke.get(each, ordered[0].at) for each in answered)
-    last = [each for each in answered if spoke.get(each) == last_at]
+    at = {each: spoke.get(each, ordered[0].at) for each in answered}
+    last_at = max(at.values())
+    last = [each for each in answered if last_at - at[each] < TELLABLE]
     return last[0] if len(last) == 1 else ""
 
 

@@ -53,9 +53,10 @@ def test_whoever_was_transferred_to_spoke_last(told, who):
     "told",
     [
         [(ANSWERED, "102", 5), (ANSWERED, "101", 5), (HUNG_UP, "101", 60)],
+        [(ANSWERED, "102", 5), (ANSWERED, "101", 6.5), (HUNG_UP, "101", 60)],
         [(ANSWERED, "102", 5), (HUNG_UP, "102", 60), (ANSWERED, "101", 61)],
     ],
-    ids=["at one moment", "reported late"],
+    ids=["at one moment", "one overtaken by the other", "reported late"],
 )
 def test_what_the_events_cannot_tell_is_left_open(told):
     assert last_speaker(*told) == ""
