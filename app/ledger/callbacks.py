@@ -194,7 +194,7 @@ def _task(session: Session, clinic: Clinic, episode: Episode, known: Known) -> D
     _, rules = get_rules(session, clinic.id, known.policies[last])
     client = episode.client or stranger_record(rules, "callbacks", known.kinds[last])
     answered_by = (
-        list_answered_by(session, clinic.id, episode.number, client, episode.opened_at)
+        list_answered_by(session, clinic.id, episode.number, episode.client, episode.opened_at)
         if asks_who_answered(rules)
         else []
     )

@@ -522,6 +522,25 @@ def _expected(steps):
     return asking
 
 
+def test_whoever_spoke_to_one_stranger_has_not_spoken_to_another(runtime, clinic, phone, db):
+    make_client(db, clinic, "C99", "Strangers")
+    rules = {
+        "callbacks": {"assignee": ["last_answered"]},
+        "people": {"101": "amy"},
+        "strangers": {"callbacks": "record", "record": "C99"},
+    }
+    with db.transaction() as session:
+        known = session.get_one(Clinic, clinic.id)
+        set_policy(session, db, known, Rules.model_validate(rules), utc_now(), "kim")
+        map_number(session, db, clinic.id, LANDLINE, "C99", "kim", "", utc_now())
+    phone.answered("u-1", LANDLINE)
+    phone.missed("u-2", "+12125550177")
+    settle(runtime)
+
+    [task] = [entry for entry in entries(runtime) if entry.kind is EntryKind.TASK]
+    assert (task.client, task.content["assignee"]) == ("C99", "")
+
+
 def test_the_task_is_for_whoever_spoke_to_this_client_last(runtime, clinic, client, phone, db):
     make_client(db, clinic, "C2", "John Doe", numbers=["+12125550177"])
     rules = {
