@@ -62,8 +62,9 @@ def set_policy(
     What is settled already stays with the version that decided it; what waits for a match is
     decided anew at once where the rules of matching are others. Does not commit.
     """
-    # Two who set it at once would both take the same number.
-    session.scalars(sa.select(Clinic).where(Clinic.id == clinic.id).with_for_update()).one()
+    # Two who set it at once would both take the same number. Webhooks of the clinic go on coming.
+    held = sa.select(Clinic).where(Clinic.id == clinic.id).with_for_update(key_share=True)
+    session.scalars(held).one()
     newest = get_policy(session, clinic)
     changes = compare(read_stored(newest.rules), rules)
     if not changes:

@@ -11,6 +11,19 @@ from ringnote.ledger.rules import Rules
 from ringnote.models import Clinic, DueMark
 
 
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_webhooks_go_on_coming_while_a_policy_is_set(db: Database) -> None:
+    clinic = make_clinic(db)
+
+    with db.transaction() as session, db.transaction() as other:
+        known = session.get_one(Clinic, clinic.id)
+        set_policy(session, db, known, Rules(watch_only=True), utc_now(), "kim")
+        # What PostgreSQL asks of the clinic when an event of it is stored.
+        asked = select(Clinic.id).where(Clinic.id == clinic.id)
+        is_free = asked.with_for_update(read=True, key_share=True, skip_locked=True)
+        assert other.scalars(is_free).all() == [clinic.id]
+
+
 @pytest.mark.parametrize(
     ("said", "is_due"),
     [({"matching": {"shared": "primary"}}, True), ({"callbacks": {"due_minutes": 5}}, False)],

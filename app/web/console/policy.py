@@ -62,7 +62,7 @@ def try_policy() -> ResponseReturnValue:
     with doing() as session:
         clinic = _clinic(session, request.form.get("clinic", ""))
         if do == "save":
-            session.refresh(clinic, with_for_update=True)
+            session.refresh(clinic, with_for_update={"key_share": True})
         checked = check_policy(session, clinic, text)
         in_force = get_policy(session, clinic)
         tried: dict[str, Any] = {"text": text, "checked": checked}
