@@ -5,10 +5,12 @@ alone. Callbacks and people's decisions ask it.
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
 
 from ..db import Database
@@ -68,16 +70,17 @@ def hold_callers(
         missing = reach.names() - held
         if db.is_sqlite or not missing:
             return reach
-        for name in sorted(missing):
-            _hold(session, _lock(clinic_id, name), may_wait=not held)
+        _hold(session, [_lock(clinic_id, name) for name in sorted(missing)], may_wait=not held)
         # Whoever held them before may have changed what there is.
         held |= missing
 
 
-def _hold(session: Session, lock: int, may_wait: bool) -> None:
+def _hold(session: Session, locks: Sequence[int], may_wait: bool) -> None:
+    """Take them in this order, as all do who wait."""
+    lock = sa.func.unnest(sa.cast(locks, ARRAY(sa.BigInteger))).column_valued()
     if may_wait:
         session.execute(sa.select(sa.func.pg_advisory_xact_lock(lock)))
-    elif not session.scalars(sa.select(sa.func.pg_try_advisory_xact_lock(lock))).one():
+    elif not all(session.scalars(sa.select(sa.func.pg_try_advisory_xact_lock(lock)))):
         raise CallersBusy("another worker is at a callback of this caller")
 
 

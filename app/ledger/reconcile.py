@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from ..db import Database
 from ..models import Clinic, Connection, Doubt, Entry, EntryKind, EntryState, OutboxRow
+from .once import once
 
 REFERENCE_WORDS = "abcdefghijkmnpqrstuvwxyz23456789"
 NO_CONNECTION = "no PMS is connected yet"
@@ -135,6 +136,10 @@ def enqueue(session: Session, db: Database, entry: Entry, connection_id: int) ->
 
 def find_connection_in_use(session: Session, clinic_id: int) -> Connection | None:
     """The clinic's connection that entries are written to."""
+    return once(session, ("connection", clinic_id), lambda: _read_connection(session, clinic_id))
+
+
+def _read_connection(session: Session, clinic_id: int) -> Connection | None:
     return session.scalars(
         sa.select(Connection).where(
             Connection.clinic_id == clinic_id, Connection.ended_at.is_(None)

@@ -28,16 +28,19 @@ from ..models import (
 from ..runtime import Runtime
 from ..telephony.marks import Subject
 from .callers import CallersBusy
+from .once import reading_once
 from .replay import Plan, correct, unpin_policy
 from .settle import lock_subjects, settle_held
 
 Change = Literal["added", "amended", "withdrawn"]
 Changed = tuple[Change, EntryKind]
 Read = TypeVar("Read")
+Group = Sequence[Subject]
+"""Subjects that may be of one callback."""
 Former = tuple[int, bool]
 """An entry's version, and whether it was wanted."""
 MOST_AT_ONCE = 20
-"""Subjects of one caller that are tried together, so that no transaction takes long."""
+"""Subjects that are tried in one transaction, so that none takes long."""
 PAUSE_SECONDS = 0.005
 """SQLite has one writer at a time: what is live goes first in between."""
 KEYS_AT_ONCE = 500
@@ -66,9 +69,10 @@ def try_out(
     trial = _Trial(runtime, plan, by_newest)
     found: dict[object, Changed] = {}
     done = 0
-    for subjects in _by_caller(trial):
-        found.update(trial.patiently(subjects, _read_changes))
-        done += len(subjects)
+    for groups in _together(_by_caller(trial)):
+        for changes in trial.patiently(groups, _read_changes):
+            found.update(changes)
+        done += sum(map(len, groups))
         progress(done)
     return Counter(found.values())
 
@@ -85,22 +89,48 @@ class _Trial:
             for subject in subjects:
                 self._events[subject].append(event_id)
 
-    def patiently(self, subjects: Sequence[Subject], read: Callable[..., Read]) -> Read:
-        """What `read` makes of the session, the subjects and the entries touched, once settled.
+    def patiently(self, groups: Sequence[Group], read: Callable[..., Read]) -> list[Read]:
+        """What `read` makes of the session, the subjects and the entries touched, once settled; of
+        each group by itself.
 
         Waits for those who are at one of the subjects just now.
         """
+        found: list[Read] = []
         for _ in range(BUSY_TRIES):
-            with suppress(CallersBusy, _BusyError):
-                found = self._try(subjects, read)
-                if self.runtime.db.is_sqlite:
-                    time.sleep(PAUSE_SECONDS)
+            more, groups = self._try(groups, read)
+            found += more
+            if not groups:
                 return found
             time.sleep(BUSY_SECONDS)
         raise InputError("A worker is at one of these for long; nothing was changed, so try again.")
 
-    def _try(self, subjects: Sequence[Subject], read: Callable[..., Read]) -> Read:
-        with suppress(_UndoneError), self.runtime.db.transaction() as session:
+    def _try(
+        self, groups: Sequence[Group], read: Callable[..., Read]
+    ) -> tuple[list[Read], list[Group]]:
+        """What is read of them, and those that somebody else is at."""
+        found, busy = [], []
+        with (
+            suppress(_UndoneError),
+            self.runtime.db.transaction() as session,
+            reading_once(session),
+        ):
+            every = [each for subjects in groups for each in subjects]
+            free = lock_subjects(session, self.runtime.db, every)
+            for subjects in groups:
+                try:
+                    if not free.issuperset(subjects):
+                        raise _BusyError
+                    found.append(self._try_one(session, subjects, read))
+                except (CallersBusy, _BusyError):
+                    busy.append(subjects)
+            raise _UndoneError
+        if self.runtime.db.is_sqlite:
+            time.sleep(PAUSE_SECONDS)
+        return found, busy
+
+    def _try_one(self, session: Session, subjects: Group, read: Callable[..., Read]) -> Read:
+        # Undone by itself, its caller is let go of, so that no two wait for each other's.
+        with suppress(_UndoneError), session.begin_nested():
             with _watching(session) as touched:
                 self._settle(session, subjects)
                 session.flush()
@@ -109,8 +139,8 @@ class _Trial:
         return found
 
     def _settle(self, session: Session, subjects: Sequence[Subject]) -> None:
-        _hold(session, self.runtime.db, subjects)
-        correct(session, sorted({each for one in subjects for each in self._events.get(one, ())}))
+        if ids := {each for one in subjects for each in self._events.get(one, ())}:
+            correct(session, sorted(ids))
         if self._by_newest:
             unpin_policy(session, subjects)
         for subject in subjects:
@@ -123,14 +153,28 @@ def _by_caller(trial: _Trial) -> Iterator[list[Subject]]:
     subjects = list(trial.plan.subjects)
     with trial.runtime.db.reading() as session:
         callers = _read_callers(session, subjects)
-    for new in [each for each in subjects if each not in callers]:
-        callers |= trial.patiently([new], lambda session, mine, _: _read_callers(session, mine))
-    groups: dict[object, list[Subject]] = defaultdict(list)
+    new = ([each] for each in subjects if each not in callers)
+    for groups in _together(new):
+        for found in trial.patiently(groups, lambda session, mine, _: _read_callers(session, mine)):
+            callers |= found
+    by_caller: dict[object, list[Subject]] = defaultdict(list)
     for subject in subjects:
-        groups[callers.get(subject, subject)].append(subject)
-    for mine in groups.values():
+        by_caller[callers.get(subject, subject)].append(subject)
+    for mine in by_caller.values():
         for start in range(0, len(mine), MOST_AT_ONCE):
             yield mine[start : start + MOST_AT_ONCE]
+
+
+def _together(groups: Iterable[Group]) -> Iterator[list[Group]]:
+    """As many of them at a time as one transaction tries."""
+    some: list[Group] = []
+    for each in groups:
+        if some and sum(map(len, some)) + len(each) > MOST_AT_ONCE:
+            yield some
+            some = []
+        some.append(each)
+    if some:
+        yield some
 
 
 def _read_callers(session: Session, subjects: Sequence[Subject]) -> dict[Subject, tuple[int, str]]:

@@ -25,6 +25,7 @@ from .callers import Cause
 from .compose import compose_call, voice_of
 from .corrections import read_corrections
 from .legs import become_leg, call_legs, read_leg_facts
+from .once import clinic_and_now
 from .party import party_of_call
 from .policy import decide_call, stranger_record
 from .reconcile import Desired, reconcile
@@ -49,14 +50,15 @@ def settle_call(
     come by itself.
     """
     db = runtime.db
-    now = db.present(session)
-    clinic = session.get_one(Clinic, clinic_id)
+    clinic, now = clinic_and_now(session, db, clinic_id)
     calls = _calls(session, clinic, call_uuid)
     facts = _unfrozen(read_facts(session, clinic.id, SubjectKind.CALL, call_uuid), calls)
-    for did, label in lines_in_order(facts):
-        if number := read_number(did, clinic.region).e164:
-            see_line(session, db, clinic, number, label, now)
     grounds = read_grounds(session, clinic)
+    for did, label in lines_in_order(facts):
+        number = read_number(did, clinic.region).e164
+        if number and number not in grounds.lines:
+            see_line(session, db, clinic, number, label, now)
+            grounds = replace(grounds, lines=grounds.lines | {number})
     corrections = read_corrections(session, clinic.id, call_uuid)
     grace = timedelta(seconds=runtime.settings.missed_grace_seconds)
     again_at = None

@@ -17,6 +17,7 @@ from .backlog import is_in_digest, renew_digest_of
 from .callbacks import settle_callbacks
 from .callers import Cause
 from .compose import compose_transcript, voice_of
+from .once import clinic_and_now
 from .party import party_of_window
 from .patience import text_patience
 from .policy import cut_of, decide_texts, stranger_record
@@ -40,8 +41,7 @@ def settle_conversation(
 
     The caller holds the subject's lock. Does not commit.
     """
-    now = runtime.db.present(session)
-    clinic = session.get_one(Clinic, clinic_id)
+    clinic, now = clinic_and_now(session, runtime.db, clinic_id)
     conversation = _conversation(session, clinic, key, now)
     facts = read_facts(session, clinic.id, SubjectKind.CONVERSATION, key)
     grounds = read_grounds(session, clinic)

@@ -12,6 +12,7 @@ from ..runtime import Runtime
 from ..telephony.conversations import Message
 from ..telephony.summaries import summary_from_json
 from .compose import compose_digest, voice_of
+from .once import clinic_and_now
 from .policy import decide_call
 from .reconcile import Desired, find_connection_in_use, reconcile
 from .subjects import get_rules
@@ -28,8 +29,7 @@ def settle_digest(session: Session, runtime: Runtime, clinic_id: int, number: st
     digest = session.scalars(sa.select(Digest).where(*mine)).first()
     if digest is None:
         return
-    now = runtime.db.present(session)
-    clinic = session.get_one(Clinic, clinic_id)
+    clinic, now = clinic_and_now(session, runtime.db, clinic_id)
     told: dict[str, list[Waited]] = defaultdict(list)
     for client, waited in (*_calls(session, clinic, digest), *_texts(session, digest)):
         told[client].append(waited)

@@ -26,6 +26,7 @@ from ..signals import announce, number_unmatched
 from ..telephony.facts import EventType, Fact, Grounds
 from ..telephony.summaries import CallSummary, summary_from_json
 from .backlog import follow_backlog, leave_backlog, renew_digest
+from .once import once
 from .party import Party
 from .rules import Names, Rules, read_stored
 from .strangers import decide_stranger, leave_outdated
@@ -148,6 +149,11 @@ def _announce(session: Session, clinic_id: int, number: str, kind: str) -> None:
 
 def get_rules(session: Session, clinic_id: int, version: int | None) -> tuple[int, Rules]:
     """The policy pinned by its version, or the newest; with its version."""
+    what = "rules", clinic_id, version
+    return once(session, what, lambda: _read_rules(session, clinic_id, version))
+
+
+def _read_rules(session: Session, clinic_id: int, version: int | None) -> tuple[int, Rules]:
     query = sa.select(Policy).where(Policy.clinic_id == clinic_id)
     if version is not None:
         query = query.where(Policy.version == version)

@@ -196,11 +196,13 @@ def test_a_second_replay_changes_nothing_and_what_people_decided_stays(runtime, 
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-def test_a_trial_waits_for_a_worker_that_is_at_a_subject(runtime, db, phone, monkeypatch):
+def test_a_trial_waits_for_a_worker_that_is_at_a_subject(runtime, db, clinic, phone, monkeypatch):
     phone.missed("u-1")
+    phone.missed("u-2", STRANGER)
     settle(runtime)
     pauses = []
-    [subject] = plan_of(runtime).subjects
+    subject, _ = plan_of(runtime).subjects
+    set_rules(db, clinic, 2, callbacks={"outcomes": []})
 
     with db.transaction() as session:
         assert lock_subjects(session, db, [subject]) == {subject}
@@ -210,6 +212,6 @@ def test_a_trial_waits_for_a_worker_that_is_at_a_subject(runtime, db, phone, mon
             session.commit()
 
         monkeypatch.setattr("ringnote.ledger.replay_trial.time.sleep", pause)
-        assert tried(runtime) == {}
+        assert tried(runtime, by_newest=True) == {("withdrawn", EntryKind.TASK): 2}
 
     assert len(pauses) == 1
