@@ -70,9 +70,8 @@ class Waker:
             self._wanted.wait()
             self._wanted.clear()
             try:
-                with self._db.engine.connect() as connection:
-                    connection.execute(sa.select(sa.func.pg_notify(CHANNEL, "")))
-                    connection.commit()
+                with self._db.statements() as session:
+                    session.execute(sa.select(sa.func.pg_notify(CHANNEL, "")))
             except SQLAlchemyError:
                 log.warning("wake.notify_failed")
             if self._is_closing and not self._wanted.is_set():

@@ -93,3 +93,22 @@ def test_an_error_quotes_nothing_of_a_row(postgres_copy, is_host_s):
     host.dispose()
     assert "violates unique constraint" in told
     assert "2125550142" not in told
+
+
+def test_statements_that_commit_by_themselves_leave_a_host_s_connection_as_it_was(postgres_copy):
+    host = sa.create_engine(postgres_copy, pool_size=1, max_overflow=0)
+    add = sa.text("INSERT INTO noted VALUES (1)")
+
+    with pytest.raises(ZeroDivisionError), Database.of_engine(host).statements() as session:
+        session.execute(sa.text("CREATE TABLE noted (number integer)"))
+        session.execute(add)
+        1 / 0  # noqa: B018
+    with host.connect() as connection:
+        connection.execute(add)
+        connection.rollback()
+        count = connection.scalar(sa.text("SELECT count(*) FROM noted"))
+        connection.execute(sa.text("DROP TABLE noted"))
+        connection.commit()
+    host.dispose()
+
+    assert count == 1

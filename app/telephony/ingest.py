@@ -1,4 +1,4 @@
-"""Keeps each webhook as it came, with a due mark, in one transaction. Called by the web's receiver.
+"""Keeps each webhook as it came, and its due mark, all or nothing. Called by the web's receiver.
 
 Decides nothing about calls: whatever can be kept is kept, and what cannot be read is quarantined.
 """
@@ -120,9 +120,9 @@ def keep_spooled(runtime: Runtime, webhooks: Sequence[Spooled]) -> list[Spooled]
 
 
 def _store_each(runtime: Runtime, webhooks: Sequence[Read]) -> list[Receipt | Exception | None]:
-    """Store all in one transaction; if one of them cannot be, each in its own. Commits."""
+    """Store all or nothing; if one of them cannot be stored, each by itself. Commits."""
     try:
-        with runtime.db.transaction() as session:
+        with runtime.db.statements() as session:
             return [*store(session, runtime.db, runtime.clock, webhooks)]
     except DBAPIError as error:
         if not _is_of_one(error):

@@ -67,6 +67,12 @@ def _upsert(is_sqlite: bool, asks_database: bool) -> sa.Executable:
         generation=1,
         failures=0,
     )
+    return lowering(insert)
+
+
+def lowering(insert: postgresql.Insert | sqlite.Insert) -> sa.Executable:
+    """An INSERT of marks that brings forward those which stand already, and bumps them."""
+    marks: Any = DueMark.__table__
     new = insert.excluded.due_at
     return insert.on_conflict_do_update(
         index_elements=[marks.c.clinic_id, marks.c.subject_kind, marks.c.subject_key],

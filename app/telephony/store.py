@@ -1,6 +1,7 @@
 """Writes webhooks to the database as events, each with its due mark. Moves rows; decides nothing.
 
-Ingest calls it, with one webhook or with hundreds: they take the same few statements.
+Ingest calls it, with one webhook or with hundreds: they take the same few statements, on PostgreSQL
+one that asks and one that writes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,10 +16,10 @@ from sqlalchemy.orm import Session
 
 from ..clock import Clock
 from ..db import Database
-from ..models import Clinic, Event, EventStatus, SubjectKind, WebhookToken
+from ..models import Clinic, DueMark, Event, EventStatus, SubjectKind, WebhookToken
 from ..spool import Spooled
 from .facts import Reading
-from .marks import mark_all_due
+from .marks import lowering, mark_all_due
 from .parse import read_tenant, subject_of
 
 SAME_CLOCK = timedelta(0)
@@ -51,7 +52,8 @@ def store(
 ) -> list[Receipt | None]:
     """Keep each webhook once, however often it is tried; None for a token that no clinic has.
 
-    They were stamped by `clock`. Does not commit.
+    They were stamped by `clock`. Does not commit. On PostgreSQL it needs no transaction around it:
+    one statement writes all or nothing.
     """
     asked_at = clock()
     tokens, present = _look_up(session, db, {webhook.token_hash for webhook, _ in webhooks})
@@ -85,15 +87,17 @@ def add_events(
         _row(owner, webhook, reading, min(webhook.received_at - off, present))
         for owner, webhook, reading in owned
     ]
-    # Who stores the same webhooks, and who marks the same subjects, does so in one order, so that
-    # two of them never lock each other out.
-    added = set(session.scalars(_insert(db.is_sqlite), sorted(rows, key=lambda row: row["id"])))
-    subjects = {
-        (row["clinic_id"], row["subject_kind"], row["subject_key"])
-        for row in rows
-        if row["subject_kind"] and row["id"] in added
-    }
-    mark_all_due(session, db, subjects, present)
+    if db.is_sqlite:
+        added = set(session.scalars(_insert(), rows))
+        subjects = {
+            (row["clinic_id"], row["subject_kind"], row["subject_key"])
+            for row in rows
+            if row["subject_kind"] and row["id"] in added
+        }
+        mark_all_due(session, db, subjects, present)
+    else:
+        columns = {name: [row[name] for row in rows] for name in rows[0]}
+        session.execute(_insert_and_mark(), columns | {"present": present})
     return [
         Receipt(row["status"], fault_of(reading, owner), row["id"])
         for row, (owner, _, reading) in zip(rows, owned, strict=True)
@@ -181,7 +185,46 @@ def _select(tells_time: bool) -> sa.Select[Any]:
 
 
 @cache
-def _insert(is_sqlite: bool) -> Any:
+def _insert() -> Any:
     events: Any = Event.__table__
-    insert = (sqlite.insert if is_sqlite else postgresql.insert)(events)
-    return insert.on_conflict_do_nothing().returning(events.c.id)
+    return sqlite.insert(events).on_conflict_do_nothing().returning(events.c.id)
+
+
+@cache
+def _insert_and_mark() -> sa.Executable:
+    """Both in one statement, of a list for each column: one send, however many webhooks."""
+    events: Any = Event.__table__
+    marks: Any = DueMark.__table__
+    lists = [sa.bindparam(column.name, type_=postgresql.ARRAY(column.type)) for column in events.c]
+    given = sa.func.unnest(*lists).table_valued(*events.c.keys()).render_derived()
+    # Who stores the same webhooks, and who marks the same subjects, does so in one order (marks.py
+    # has it too), so that two of them never lock each other out. Nor does who removes the clinic,
+    # and with it its marks: the clinic is locked first, and its events go where it went.
+    clinics: Any = Clinic.__table__
+    kept = (
+        sa.select(given)
+        .join(clinics, clinics.c.id == given.c.clinic_id)
+        .order_by(sa.collate(given.c.id, "C"))
+        .with_for_update(read=True, key_share=True, of=clinics)
+    )
+    added = (
+        postgresql.insert(events)
+        .from_select(events.c.keys(), kept)
+        .on_conflict_do_nothing()
+        .returning(events.c.clinic_id, events.c.subject_kind, events.c.subject_key)
+        .cte("added")
+    )
+    subject = [added.c.clinic_id, added.c.subject_kind, added.c.subject_key]
+    due = (
+        sa.select(
+            *subject,
+            sa.bindparam("present", type_=marks.c.due_at.type),
+            sa.literal_column("1"),
+            sa.literal_column("0"),
+        )
+        .where(added.c.subject_kind.is_not(None))
+        .group_by(*subject)
+        .order_by(subject[0], *(sa.collate(column, "C") for column in subject[1:]))
+    )
+    names = ["clinic_id", "subject_kind", "subject_key", "due_at", "generation", "failures"]
+    return lowering(postgresql.insert(marks).from_select(names, due))

@@ -1,17 +1,19 @@
 """Keeping webhooks: what is stored of them, whatever comes with them and whatever clocks say."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
+from wire import wired
 
 from factories import make_clinic
 from ringnote.clock import utc_now
 from ringnote.db import Database
 from ringnote.errors import WebhookError
-from ringnote.models import Clinic, DueMark, Event
+from ringnote.models import Clinic, DueMark, Event, new_event_id
 from ringnote.runtime import Runtime
 from ringnote.settings import load_settings
 from ringnote.spool import Spooled
@@ -178,3 +180,91 @@ def test_two_events_of_a_call_in_one_batch_are_one_mark(runtime, phone):
 
     assert [event.id for event in kept(runtime)] == ["E1", "E2"]
     assert generations(runtime) == {"u-1": 1}
+
+
+@pytest.fixture
+def phoned(postgres_copy, tmp_path):
+    """A phone whose runtime asks PostgreSQL through a wire, and the wire."""
+    url = sa.make_url(postgres_copy)
+    with wired(url.host, url.port) as wire:
+        near = url.set(port=wire.port).render_as_string(hide_password=False)
+        settings = load_settings({"database_url": near, "data_dir": tmp_path}, environ={})
+        runtime = Runtime(settings, Database(settings.url))
+        phone = Phone(runtime, make_clinic(runtime.db))
+        yield phone, wire
+        with runtime.db.transaction() as session:
+            session.execute(sa.delete(Clinic).where(Clinic.id == phone.clinic.id))
+        runtime.close()
+
+
+def spooled(phone, *uuids):
+    return [
+        Spooled(new_event_id(utc_now()), utc_now(), hash_token(phone.token), "", body)
+        for body in (phone.body("HangupCall", uuid) for uuid in uuids)
+    ]
+
+
+@pytest.mark.parametrize("count", [1, 20])
+def test_on_postgresql_however_many_take_three_round_trips(phoned, count, monkeypatch):
+    phone, wire = phoned
+    # It tells the workers from a thread of its own.
+    monkeypatch.setattr(phone.runtime.waker, "notify", lambda: None)
+    for _ in range(10):  # After a few times the driver has its statements prepared.
+        keep_spooled(phone.runtime, spooled(phone, "u-1"))
+    before = wire.turns
+
+    keep_spooled(phone.runtime, spooled(phone, *(f"u-{number}" for number in range(count))))
+
+    # The pool sees that the connection lives, the token is looked up, and all is written.
+    assert wire.turns - before == 3
+
+
+def test_on_postgresql_what_one_of_many_holds_that_it_cannot_take_is_that_one_s_alone(
+    phoned, monkeypatch
+):
+    phone, _ = phoned
+    read = store.read_columns
+
+    def spoil(reading, owner):
+        spoilt = {"event_type": "nul\0"} if reading.fields.get("call_uuid") == "u-1" else {}
+        return read(reading, owner) | spoilt
+
+    monkeypatch.setattr(store, "read_columns", spoil)
+    webhooks = spooled(phone, *(f"u-{number}" for number in range(100)))
+    webhooks[50] = replace(webhooks[50], body=bytes(range(256)))
+
+    assert keep_spooled(phone.runtime, webhooks) == [webhooks.pop(1)]
+
+    events = kept(phone.runtime)
+    assert [(event.id, event.body) for event in events] == sorted(
+        (webhook.event_id, webhook.body) for webhook in webhooks
+    )
+    unread = {webhooks[49].event_id}
+    assert {event.id for event in events if event.subject_kind is None} == unread
+    assert {event.id for event in events if event.reason} == unread
+    assert {event.fields.get("call_uuid") for event in events} == {None} | {
+        event.subject_key for event in events if event.subject_key
+    }
+    assert len(generations(phone.runtime)) == 98
+
+
+def test_whoever_removes_the_clinic_meanwhile_and_ingest_do_not_lock_each_other_out(phoned):
+    phone, _ = phoned
+    db = phone.runtime.db
+    keep_spooled(phone.runtime, spooled(phone, "u-1"))
+    waiting = sa.text(
+        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        " AND datname = current_database()"
+    )
+
+    with ThreadPoolExecutor(1) as pool, db.transaction() as session:
+        session.execute(sa.select(Clinic.id).with_for_update()).all()
+        storing = pool.submit(keep_spooled, phone.runtime, spooled(phone, "u-1"))
+        with db.engine.connect() as onlooker:
+            while not onlooker.scalar(waiting):
+                onlooker.rollback()
+        session.execute(sa.delete(Clinic).where(Clinic.id == phone.clinic.id))
+        session.commit()
+        assert storing.result(10) == []
+
+    assert kept(phone.runtime) == []
