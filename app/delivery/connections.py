@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from ..db import Database
-from ..directory.accounts import is_same_account, read_foreign_times
+from ..directory.accounts import is_same_account, read_foreign_times, was_let_in
 from ..directory.waiting import mark_waiting
 from ..errors import InputError
 from ..ledger.reconcile import (
@@ -84,6 +84,11 @@ def open_connection(
     former = find_connection(session, clinic_id)
     if former:
         former.ended_at = now
+        if not was_let_in(session, former):
+            # It was mistyped: nobody's ids came from there, and lists that were imported are of
+            # the account that was meant.
+            former.connector, former.settings = connection.connector, connection.settings
+            former.account_id = connection.account_id
         # At most one is in use, which the database holds too: the end must reach it first.
         session.flush()
     session.add(connection)

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from ..connectors import find_connector, with_defaults
-from ..models import Clinic, Connection, SyncState
+from ..models import Client, Clinic, Connection, Entry, OutboxRow, SyncState
 
 Span = tuple[datetime | None, datetime]
 """From when (None: since ever) until when another account was in use."""
@@ -94,6 +94,22 @@ def is_same_account(former: Connection, connection: Connection) -> bool:
         and len(ids) < 2
         and _account(former) == _account(connection)
     )
+
+
+def was_let_in(session: Session, connection: Connection) -> bool:
+    """Whether it may have been read from or written to: not, if reading it failed each time, and
+    nothing came of it otherwise."""
+    reading = session.get(SyncState, connection.id)
+    has_failed = reading and reading.failures and not (reading.cursor or reading.finished_at)
+    if not has_failed or connection.account_id:
+        return True
+    is_sent = sa.or_(OutboxRow.is_in_doubt.is_(True), OutboxRow.lease_token.is_not(None))
+    traces = (
+        sa.exists().where(Entry.connection_id == connection.id),
+        sa.exists().where(OutboxRow.connection_id == connection.id, is_sent),
+        sa.exists().where(Client.clinic_id == connection.clinic_id, Client.source != "import"),
+    )
+    return session.scalars(sa.select(sa.or_(*traces))).one()
 
 
 def _account(connection: Connection) -> Mapping[str, str]:

@@ -18,7 +18,7 @@ from ringnote.directory.csv_import import import_clients
 from ringnote.directory.lookup import answer_lookup, claim_lookup, queue_lookup
 from ringnote.directory.rulings import list_rules
 from ringnote.directory.sync import sync_clients
-from ringnote.errors import InputError
+from ringnote.errors import InputError, Temporary
 from ringnote.ledger.rules import DEFAULT_RULES
 from ringnote.models import Client, Clinic, Connection, Match, Policy, SyncState
 from ringnote.runtime import Runtime
@@ -57,7 +57,13 @@ def telephone(runtime, clinic) -> Telephone:
 
 
 def connect(
-    runtime: Runtime, clinic: Clinic, site: str, kind=SEARCHES, since=None, ahead=timedelta()
+    runtime: Runtime,
+    clinic: Clinic,
+    site: str,
+    kind=SEARCHES,
+    since=None,
+    ahead=timedelta(),
+    lets_in=True,
 ) -> Connection:
     """A connection that was opened a moment after all that happened before."""
     names = {
@@ -74,7 +80,7 @@ def connect(
             settings,
             secrets,
             since=since,
-            account_id=site,
+            account_id=site if lets_in else "",
             now=utc_now() + ahead,
         )
 
@@ -336,3 +342,48 @@ def test_what_was_owed_is_written_where_the_new_account_has_the_same_client(
 
     assert [note.client_id for note in pms.notes.values()] == ["5"]
     assert [task.client_id for task in pms.tasks.values()] == ["5"]
+
+
+def refuse() -> None:
+    raise Temporary("no such host")
+
+
+def imported(tmp_path, runtime, clinic) -> None:
+    file = tmp_path / "clients.csv"
+    file.write_text(f"id,name,phone\n5,Jane Doe,{CALLER}\n")
+    import_clients(runtime.db, clinic, file, utc_now())
+
+
+def test_a_list_goes_on_counting_where_the_account_was_mistyped(
+    runtime, clinic, telephone, tmp_path
+):
+    imported(tmp_path, runtime, clinic)
+    mistyped = connect(runtime, clinic, "mistyped", lets_in=False)
+    with pytest.raises(Temporary):
+        read_all(runtime, clinic, mistyped, Pms(during=refuse))
+    telephone.missed("u-1")
+    settle(runtime)
+    connect(runtime, clinic, "meant")
+    telephone.missed("u-2")
+    settle(runtime)
+    pms = Pms(JANE)
+    write(runtime, pms)
+
+    assert [note.client_id for note in pms.notes.values()] == ["5", "5"]
+
+
+def test_a_list_is_of_the_former_account_where_that_was_written_to(
+    runtime, clinic, telephone, tmp_path
+):
+    imported(tmp_path, runtime, clinic)
+    connect(runtime, clinic, "old", lets_in=False)
+    telephone.missed("u-1")
+    settle(runtime)
+    write(runtime, Pms(JANE))
+    connect(runtime, clinic, "new")
+    telephone.missed("u-2")
+    settle(runtime)
+
+    with runtime.db.reading() as session:
+        found = session.scalars(sa.select(Match.client).order_by(Match.id)).all()
+    assert found == ["5", ""]
