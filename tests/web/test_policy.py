@@ -73,6 +73,9 @@ def test_every_fault_is_named_with_its_line_and_what_was_typed_stays(db, clinic,
     assert "line 3, callbacks.due_minutes: must be at least 1, not 0" in answer.text
     assert "line 4, callbacks.x: there is no such setting" in answer.text
     assert "due_minutes = 0\nx = 1" in answer.text
+    nope = send(browser("admin"), "check", '[callbacks]\noutcomes = ["nope"]\n').text
+    assert "is none of" in nope
+    assert "no call will ever become a callback task" not in nope
     assert versions(db, clinic) == [1]
 
 
