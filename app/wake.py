@@ -22,6 +22,7 @@ CHANNEL = "ringnote_due"
 NOTIFY_GAP_SECONDS = 0.02
 DATA_VERSION_SECONDS = 0.01
 LISTEN_SECONDS = 0.5
+CLOSE_SECONDS = 2.0
 AGAIN_SECONDS = 1.0
 """After the database failed whoever watches it."""
 
@@ -48,11 +49,11 @@ class Waker:
         self._wanted.set()
 
     def close(self) -> None:
-        """Send what is still to be told, and end; after it, nobody is told any more."""
+        """Send what is still to be told, and end (or leave it to itself if the database hangs)."""
         self._is_closing = True
         if self._thread and self._process == os.getpid():
             self._wanted.set()
-            self._thread.join()
+            self._thread.join(CLOSE_SECONDS)
 
     def _start(self) -> None:
         # A web server forks after the application is made: the thread belongs to one process.

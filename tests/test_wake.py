@@ -1,5 +1,6 @@
 """Wake-ups, while the database is there and after it was not."""
 
+import socket
 import sqlite3
 import threading
 from contextlib import closing
@@ -38,4 +39,21 @@ def test_whoever_watches_goes_on_after_a_file_could_not_be_read(tmp_path, monkey
             other.close()
 
             assert woken.wait(10)
+    db.dispose()
+
+
+def test_it_is_closed_though_the_database_hangs(monkeypatch):
+    monkeypatch.setattr(wake, "CLOSE_SECONDS", 0.01)
+    monkeypatch.setattr(module, "POSTGRES_CONNECT_SECONDS", 20)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        db = Database(f"postgresql+psycopg://127.0.0.1:{server.getsockname()[1]}/ringnote")
+        waker = Waker(db)
+        waker.notify()
+        hangs, _ = server.accept()
+
+        waker.close()
+
+        [thread] = [each for each in threading.enumerate() if each.name == "ringnote-waker"]
+        hangs.close()
+    thread.join()
     db.dispose()
