@@ -11,6 +11,7 @@ from datetime import datetime
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from ..db import DATABASE_FAULTS, fault_of
 from ..errors import ConfigError, OutcomeUnknown
 from ..logs import get_logger
 from .accounts import Accounts
@@ -31,6 +32,7 @@ MOST_SLOW = 64
 MOST_BY_HOST = MOST_SLOW // 4
 """How many tries at one host once that hangs, so that there are threads for the others."""
 UNFINISHED_BY_THREAD = 4
+UNREAD = "the account's settings could not be read: the database did not answer"
 
 log = get_logger(__name__)
 
@@ -145,6 +147,9 @@ class Hands:
             except ConfigError as error:
                 log.warning("delivery.no_connector", connection_id=work.connection_id)
                 result = _not_begun(work, self._tools.clock(), str(error))
+            except DATABASE_FAULTS as error:
+                log.warning("delivery.no_connector", error=fault_of(error))
+                result = _not_begun(work, self._tools.clock(), UNREAD)
             else:
                 if connector is None:
                     return False

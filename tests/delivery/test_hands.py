@@ -8,11 +8,12 @@ from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.exc import OperationalError
 
 from factories import make_clinic, make_connection, make_entry
 from ringnote.clock import utc_now
 from ringnote.connectors.sandbox import SandboxConnector
-from ringnote.delivery import hands
+from ringnote.delivery import accounts, hands
 from ringnote.delivery.accounts import Accounts
 from ringnote.delivery.claim import claim
 from ringnote.models import Entry, EntryState, OutboxRow, Pace
@@ -154,6 +155,24 @@ def test_where_no_connector_can_be_made_nothing_is_in_doubt_and_the_entry_says_w
     assert said in entry.reason
     # What fails once a connector can be made again is not given up for the days without one.
     assert row.queued_at > utc_now() - timedelta(hours=1)
+
+
+def test_where_the_database_fails_before_anything_is_sent_nothing_is_in_doubt(
+    db, runtime, monkeypatch
+):
+    def fail(*_):
+        raise OperationalError("SELECT 1", {}, Exception("server closed the connection"))
+
+    monkeypatch.setattr(accounts, "connector_for", fail)
+    clinic = make_clinic(db)
+    entry_id = make_entry(db, clinic, make_connection(db, clinic))
+
+    Worker(runtime).run_until_idle()
+
+    with db.reading() as session:
+        entry, row = session.get_one(Entry, entry_id), session.get_one(OutboxRow, entry_id)
+    assert (entry.state, row.lease_token, row.is_in_doubt) == (EntryState.RETRYING, None, False)
+    assert entry.reason == hands.UNREAD
 
 
 def test_a_fault_of_a_connector_is_told_at_the_entry_and_leaves_its_outcome_in_doubt(
