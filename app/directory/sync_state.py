@@ -17,6 +17,8 @@ from sqlalchemy.orm import Session
 from ..db import Database
 from ..errors import InputError
 from ..models import Clinic, Connection, ConnectionState, SyncState
+from .accounts import awaits_clients
+from .waiting import mark_waiting
 
 LEASE_SECONDS = 300.0
 """Longer than a page may take, its retries included; renewed with every page."""
@@ -176,9 +178,14 @@ def stop_early(
 
 
 def set_schedule(session: Session, db: Database, connection_id: int, every_seconds: int) -> None:
-    """Have a connection's clients followed this often, beginning now; 0: never. No commit."""
+    """Have a connection's clients followed this often, beginning now; 0: never. What waited for the
+    first reading alone is settled, if it need no longer wait for it. No commit."""
     _locked(session, db, connection_id)
+    clinic_id = session.get_one(Connection, connection_id).clinic_id
+    was_awaited = awaits_clients(session, clinic_id)
     _set(session, connection_id, every_seconds=every_seconds, due_at=db.now())
+    if was_awaited and not awaits_clients(session, clinic_id):
+        mark_waiting(session, db, clinic_id)
 
 
 def tell_sync(session: Session, db: Database, connection_id: int) -> dict[str, Any]:

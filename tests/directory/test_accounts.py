@@ -18,6 +18,7 @@ from ringnote.directory.csv_import import import_clients
 from ringnote.directory.lookup import answer_lookup, claim_lookup, queue_lookup
 from ringnote.directory.rulings import list_rules
 from ringnote.directory.sync import sync_clients
+from ringnote.directory.sync_state import set_schedule
 from ringnote.errors import InputError, Temporary
 from ringnote.ledger.rules import DEFAULT_RULES
 from ringnote.models import Client, Clinic, Connection, Match, Policy, SyncState
@@ -173,6 +174,24 @@ def test_a_reading_that_is_switched_off_is_not_waited_for(runtime, clinic, telep
 
     with runtime.db.reading() as session:
         assert session.scalars(sa.select(Match.kind)).all() == ["ignored"]
+
+
+def test_what_waited_for_a_reading_is_decided_once_that_is_switched_off(runtime, clinic, telephone):
+    connect(runtime, clinic, "old", LISTS)
+    new = connect(runtime, clinic, "new", LISTS)
+    with runtime.db.transaction() as session:
+        rules = DEFAULT_RULES | {"matching": {"unknown": "ignore"}}
+        more = {"version": 2, "created_at": utc_now(), "created_by": "test"}
+        session.add(Policy(clinic_id=clinic.id, rules=rules, **more))
+    telephone.answered("u-1")
+    settle(runtime)
+    with runtime.db.transaction() as session:
+        waits = session.scalars(sa.select(Match.kind)).all()
+        set_schedule(session, runtime.db, new.id, 0)
+    settle(runtime)
+
+    with runtime.db.reading() as session:
+        assert (waits, session.scalars(sa.select(Match.kind)).all()) == (["none"], ["ignored"])
 
 
 @pytest.mark.parametrize(
