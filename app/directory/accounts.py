@@ -48,14 +48,17 @@ def read_foreign_times(session: Session, clinic_id: int) -> ForeignTimes:
     A connection that was opened to reach back to an earlier day than that of its opening is of the
     same PMS at another address: a person said so.
     """
-    connections = session.scalars(
-        sa.select(Connection).where(Connection.clinic_id == clinic_id).order_by(Connection.id)
+    rows = session.execute(
+        sa.select(Connection, Clinic.timezone)
+        .join(Clinic, Clinic.id == Connection.clinic_id)
+        .where(Connection.clinic_id == clinic_id)
+        .order_by(Connection.id)
     ).all()
-    if len(connections) < 2:
+    if len(rows) < 2:
         return ForeignTimes()
-    zone = ZoneInfo(session.scalars(sa.select(Clinic.timezone).filter_by(id=clinic_id)).one())
+    zone = ZoneInfo(rows[0].timezone)
     accounts: list[list[Connection]] = []
-    for each in connections:
+    for each, _ in rows:
         if accounts and _is_one_of(each, accounts[-1]):
             accounts[-1].append(each)
         else:
