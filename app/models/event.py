@@ -59,6 +59,12 @@ class Event(Base):
     __table_args__ = (
         sa.Index(None, "clinic_id", "subject_kind", "subject_key"),
         sa.Index(None, "clinic_id", "id"),
+        sa.Index(
+            "ix_ringnote_event_quarantined",
+            "clinic_id",
+            sqlite_where=sa.text("status = 'quarantined'"),
+            postgresql_where=sa.text("status = 'quarantined'"),
+        ),
     )
 
     id: Mapped[str] = mapped_column(EVENT_ID, primary_key=True)

@@ -7,11 +7,14 @@ import sqlalchemy as sa
 
 from factories import make_clinic, make_connection, make_entry
 from fakes import MemoryConnector, tools
+from ringnote.clock import utc_now
 from ringnote.delivery.claim import claim
 from ringnote.delivery.deliver import deliver
 from ringnote.delivery.finish import finish_all
 from ringnote.delivery.outbox import is_any_leased, renew
-from ringnote.models import Clinic, Connection, Entry, OutboxRow, Pace
+from ringnote.ledger.listings import count_backlog
+from ringnote.models import Clinic, Connection, Entry, Event, OutboxRow, Pace, new_event_id
+from stories import Phone
 
 CONNECTIONS = 1000
 BACKLOG = 20_000
@@ -82,3 +85,27 @@ def test_no_step_of_a_delivery_reads_the_backlog_through(crowd):
     mark = READ_THROUGH[crowd.url.get_backend_name()]
     assert any("ringnote_outbox" in plan for _, plan in plans)
     assert [statement for statement, plan in plans if mark in plan] == []
+
+
+@pytest.mark.parametrize("is_limited", [False, True])
+def test_the_backlog_is_counted_without_reading_all_events(db, runtime, is_limited):
+    phone = Phone(runtime, make_clinic(db), at=utc_now())
+    phone.event("HangupCall", "u-1")
+    start = sa.literal(new_event_id(utc_now())[:19])
+    with db.transaction() as session:
+        multiply(session, Event, BACKLOG, id=start + sa.cast(NUMBER + 10**6, sa.Text()))
+    phone.post(b"what?")
+    with db.transaction() as session:
+        session.execute(sa.text("ANALYZE"))
+
+    with planning(db) as plans, db.reading() as session:
+        counts = count_backlog(session, {phone.clinic.id} if is_limited else None)
+
+    _, plan = plans[-1]
+    assert counts["quarantined"] == 1
+    if db.is_sqlite:
+        assert "ix_ringnote_event_quarantined" in plan
+    else:
+        month = f" on ringnote_event_{utc_now():%Y%m} "
+        assert month in plan
+        assert f"Seq Scan{month}" not in plan
