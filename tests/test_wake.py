@@ -42,18 +42,22 @@ def test_whoever_watches_goes_on_after_a_file_could_not_be_read(tmp_path, monkey
     db.dispose()
 
 
+def wakers() -> set[threading.Thread]:
+    return {each for each in threading.enumerate() if each.name == "ringnote-waker"}
+
+
 def test_it_is_closed_though_the_database_hangs(monkeypatch):
     monkeypatch.setattr(wake, "CLOSE_SECONDS", 0.01)
     monkeypatch.setattr(module, "POSTGRES_CONNECT_SECONDS", 20)
+    others = wakers()
     with socket.create_server(("127.0.0.1", 0)) as server:
         db = Database(f"postgresql+psycopg://127.0.0.1:{server.getsockname()[1]}/ringnote")
         waker = Waker(db)
         waker.notify()
-        hangs, _ = server.accept()
+        with server.accept()[0]:
+            waker.close()
 
-        waker.close()
-
-        [thread] = [each for each in threading.enumerate() if each.name == "ringnote-waker"]
-        hangs.close()
+            [thread] = wakers() - others
+            assert thread.is_alive()
     thread.join()
     db.dispose()
