@@ -161,13 +161,17 @@ def test_nobody_is_a_stranger_before_all_clients_of_the_new_account_are_read(
     assert wanted == ({"77"} if unknown == "ignore" else {"77", "0"})
 
 
+def ignore_strangers(session, clinic) -> None:
+    rules = DEFAULT_RULES | {"matching": {"unknown": "ignore"}}
+    more = {"version": 2, "created_at": utc_now(), "created_by": "test"}
+    session.add(Policy(clinic_id=clinic.id, rules=rules, **more))
+
+
 def test_a_reading_that_is_switched_off_is_not_waited_for(runtime, clinic, telephone):
     connect(runtime, clinic, "old", LISTS)
     new = connect(runtime, clinic, "new", LISTS)
     with runtime.db.transaction() as session:
-        rules = DEFAULT_RULES | {"matching": {"unknown": "ignore"}}
-        more = {"version": 2, "created_at": utc_now(), "created_by": "test"}
-        session.add(Policy(clinic_id=clinic.id, rules=rules, **more))
+        ignore_strangers(session, clinic)
         session.add(SyncState(connection_id=new.id, every_seconds=0))
     telephone.answered("u-1")
     settle(runtime)
@@ -180,9 +184,7 @@ def test_what_waited_for_a_reading_is_decided_once_that_is_switched_off(runtime,
     connect(runtime, clinic, "old", LISTS)
     new = connect(runtime, clinic, "new", LISTS)
     with runtime.db.transaction() as session:
-        rules = DEFAULT_RULES | {"matching": {"unknown": "ignore"}}
-        more = {"version": 2, "created_at": utc_now(), "created_by": "test"}
-        session.add(Policy(clinic_id=clinic.id, rules=rules, **more))
+        ignore_strangers(session, clinic)
     telephone.answered("u-1")
     settle(runtime)
     with runtime.db.transaction() as session:
