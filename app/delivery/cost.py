@@ -4,6 +4,7 @@ What it makes besides is paid for as it goes (`meter.py`), and what was paid too
 """
 
 from ..connectors.base import Capabilities, Kind
+from .doubt import spends_key
 from .wording import record_kind
 from .work import Work
 
@@ -13,8 +14,10 @@ def requests_for(work: Work, able: Capabilities) -> int:
     which they are."""
     if work.pms_id is None:
         looks = work.is_in_doubt and able.find_by_reference
-        # One that is not wanted is looked for, and mostly not there.
-        return int(looks) + int(work.is_wanted) or 1
+        if work.is_wanted:
+            return looks + 1
+        # What its key brings is removed; else it is looked for, and mostly not there.
+        return looks + 1 + _to_remove(work, able) if spends_key(work, able) else 1
     return _to_change(work, able) if work.is_wanted else _to_remove(work, able)
 
 

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from ..connectors.base import Capabilities, Connector, NoteText, Written
+from ..connectors.base import Capabilities, Connector, Kind, NoteText, Written
+from ..errors import RecordGone, RecordRejected
 from .records import Records
 from .retry import Next, Verdict
 from .wording import record_kind, reference
@@ -93,15 +94,31 @@ def look_up(errand: Errand) -> Found:
 def look_up_unwanted(errand: Errand, send: Callable[[Errand], Written]) -> Found:
     """Of one that was perhaps carried out and is not wanted any more."""
     work, able = errand.work, errand.able
-    if able.find_by_reference:
-        return _find(errand)
-    if not work.is_in_doubt:
-        return Found()
-    if able.idempotency_key:
-        # Only the answer to its key tells which record it is.
-        errand.require_lease()
+    found = _find(errand) if able.find_by_reference else Found()
+    if found.pms_id or found.verdict or not work.is_in_doubt:
+        return found
+    if spends_key(work, able):
+        return _spend_key(errand, send)
+    is_told = able.find_by_reference
+    return Found(reason=None if is_told else PERHAPS_LEFT.format(mark=reference(work)))
+
+
+def spends_key(work: Work, able: Capabilities) -> bool:
+    """Whether the key of a create in doubt is sent once more, to delete what comes. Not where a
+    look-up told that nothing is there, and it could only be called withdrawn."""
+    is_task = record_kind(work, able) is Kind.TASK
+    can_delete = able.delete_task if is_task else able.delete_note
+    return work.is_in_doubt and able.idempotency_key and (can_delete or not able.find_by_reference)
+
+
+def _spend_key(errand: Errand, send: Callable[[Errand], Written]) -> Found:
+    """Have its key stand for a record that can be deleted: the answer tells which one was written,
+    and a create that is still on its way, of a worker that died, then writes none."""
+    errand.require_lease()
+    try:
         return Found(send(errand).pms_id)
-    return Found(reason=PERHAPS_LEFT.format(mark=reference(work)))
+    except (RecordRejected, RecordGone):
+        return Found()
 
 
 def begin_addition(errand: Errand, text: NoteText, mark: str) -> Verdict:

@@ -220,6 +220,7 @@ def test_what_was_sent_without_a_lease_is_written_over(db, connection, clinic, p
 def test_a_note_created_without_a_lease_is_deleted_if_it_is_not_wanted_any_more(
     db, connection, clinic, pms
 ):
+    pms.capabilities = replace(pms.capabilities, idempotency_key=False)
     entry_id = make_entry(db, clinic, connection)
     [slow] = outbox.claim(db, 1)
     withdraw(db, entry_id)
@@ -233,6 +234,53 @@ def test_a_note_created_without_a_lease_is_deleted_if_it_is_not_wanted_any_more(
     entry, row = look(db, entry_id)
     assert (written, len(pms.notes)) == (1, 0)
     assert (entry.state, row) == (EntryState.WITHDRAWN, None)
+
+
+@pytest.mark.parametrize("kind", [EntryKind.NOTE, EntryKind.TASK])
+@pytest.mark.parametrize("is_wanted_again", [True, False])
+def test_a_create_that_the_pms_carries_out_after_it_was_withdrawn_leaves_nothing(
+    db, connection, clinic, pms, kind, is_wanted_again
+):
+    entry_id = make_entry(db, clinic, connection, kind)
+    [of_the_dead] = outbox.claim(db, 1)
+    withdraw(db, entry_id)
+    have_it_due(db, entry_id)
+    write(db, pms)
+    if is_wanted_again:
+        revive(db, entry_id)
+        have_it_due(db, entry_id)
+        write(db, pms)
+
+    deliver(of_the_dead, pms, tools(db))
+
+    entry, row = look(db, entry_id)
+    assert list(pms.notes | pms.tasks) == ([entry.pms_id] if is_wanted_again else [])
+    assert (entry.is_wanted, row) == (is_wanted_again, None)
+
+
+def test_what_the_pms_refuses_needs_no_removal(db, connection, clinic, pms):
+    entry_id = make_entry(db, clinic, connection)
+    outbox.claim(db, 1)
+    withdraw(db, entry_id)
+    have_it_due(db, entry_id)
+    pms.failures = [RecordRejected("the PMS answered 422", status=422)]
+
+    write(db, pms)
+
+    entry, row = look(db, entry_id)
+    assert (pms.notes, entry.state, row) == ({}, EntryState.WITHDRAWN, None)
+
+
+def test_nothing_is_written_to_be_called_withdrawn(db, connection, clinic, pms):
+    pms.capabilities = replace(pms.capabilities, delete_note=False)
+    entry_id = make_entry(db, clinic, connection)
+    outbox.claim(db, 1)
+    withdraw(db, entry_id)
+    have_it_due(db, entry_id)
+
+    write(db, pms)
+
+    assert (pms.notes, look(db, entry_id)[0].state) == ({}, EntryState.WITHDRAWN)
 
 
 def test_a_version_that_came_while_the_former_was_written_is_due_at_once(
