@@ -7,6 +7,7 @@ import argparse
 import json
 import logging
 import secrets
+import shutil
 import signal
 import sys
 from collections.abc import Sequence
@@ -59,9 +60,11 @@ def _run(asked: argparse.Namespace) -> int:
         work_off(stage, troubles)
         found = reckon(stage)
         counts = count(stage, troubles, found)
+        if asked.keep and not found.is_clean:
+            shutil.copytree(stage.folder, asked.keep)
     print_report(title, counts, found)
     if asked.json:
-        run = {**vars(asked), "json": None}
+        run = {**vars(asked), "json": None, "keep": None}
         asked.json.write_text(json.dumps(as_json(run, counts, found), indent=2) + "\n")
     return 0 if found.is_clean else 1
 
@@ -77,6 +80,9 @@ def _parse(words: Sequence[str] | None) -> argparse.Namespace:
         "--break-fence", action="store_true", help="let workers write without a lease: must fail"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write what it came to there")
+    parser.add_argument(
+        "--keep", type=Path, metavar="FOLDER", help="where the run's files are kept if it fails"
+    )
     asked = parser.parse_args(words)
     if asked.minutes * 60 <= QUIET_SECONDS:
         parser.error(f"--minutes: it takes more than {QUIET_SECONDS:.0f} seconds")

@@ -45,8 +45,9 @@ WEBHOOKS_A_SECOND = 40.0
 @dataclass
 class Stage:
     """All that a run works with; `postgres` is None on SQLite, `disk` also where
-    none can be made."""
+    none can be made. In `folder` are logs, spools, the PMS's records and, of SQLite, the database."""
 
+    folder: Path
     runtime: Runtime
     postgres: Postgres | None
     disk: Disk | None
@@ -87,7 +88,7 @@ def staged(database: str, seed: int, *, fenced: bool) -> Iterator[Stage]:
         ports = [member.port for member in crew.members if member.port]
         phones = Phones(clinics, ports, WEBHOOKS_A_SECOND, seed)
         stack.callback(phones.stop)
-        yield Stage(runtime, postgres, disk, hosts, store, faults, proxy, crew, phones)
+        yield Stage(folder, runtime, postgres, disk, hosts, store, faults, proxy, crew, phones)
 
 
 def _runtime(url: str, folder: Path) -> Runtime:
