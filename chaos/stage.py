@@ -44,8 +44,10 @@ WEBHOOKS_A_SECOND = 40.0
 
 @dataclass
 class Stage:
-    """All that a run works with; `postgres` is None on SQLite, `disk` also where
-    none can be made. In `folder` are logs, spools, the PMS's records and, of SQLite, the database."""
+    """All that a run works with; `postgres` is None on SQLite, `disk` also where none can be made.
+
+    In `folder` are logs, spools, the PMS's records and, of SQLite, the database.
+    """
 
     folder: Path
     runtime: Runtime

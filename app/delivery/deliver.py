@@ -14,7 +14,7 @@ from . import doubt
 from .doubt import CLOSED_IN_PMS, Done, Errand
 from .finish import Try
 from .records import LEASE_LOST, Records
-from .retry import Next, Verdict, judge
+from .retry import DELETED_THERE, Next, Verdict, judge
 from .texts import is_edited, merge
 from .wording import (
     addition_of,
@@ -70,7 +70,6 @@ def deliver(work: Work, connector: Connector, tools: Tools) -> Try:
         done.verdict,
         done.pms_id,
         http_status=last_status(exchanges),
-        incarnation=done.incarnation,
         closed_at=done.closed_at,
         exchanges=exchanges,
         text=done.text,
@@ -110,7 +109,7 @@ def _create(errand: Errand) -> Done:
     if work.is_in_doubt:
         found = doubt.look_up(errand)
         if found.pms_id:
-            return replace(_change(errand.of(found.pms_id)), action="look_up")
+            return replace(_go_on(errand.of(found.pms_id)), action="look_up")
         if found.verdict:
             return Done("look_up", verdict=found.verdict)
         reason = found.reason
@@ -118,10 +117,18 @@ def _create(errand: Errand) -> Done:
     written = _send(errand)
     if written.was_there:
         # The PMS answered from the key: it holds what an earlier try sent.
-        return replace(_change(errand.of(written.pms_id)), action="create")
+        return replace(_go_on(errand.of(written.pms_id)), action="create")
     return Done(
         "create", written.pms_id, Verdict(Next.WRITTEN, reason=reason), text=_wanted(errand)
     )
+
+
+def _go_on(errand: Errand) -> Done:
+    """With a record that an earlier try wrote."""
+    try:
+        return _change(errand)
+    except RecordGone:
+        return Done("none", errand.pms_id, DELETED_THERE)
 
 
 def _send(errand: Errand) -> Written:
@@ -150,8 +157,7 @@ def _update(errand: Errand) -> Done:
 
 
 def _create_anew(errand: Errand) -> Done:
-    anew = replace(errand.work, pms_id=None, incarnation=errand.work.incarnation + 1)
-    return replace(_create(replace(errand, work=anew)), incarnation=anew.incarnation)
+    return _create(replace(errand, work=errand.records.begin_anew(errand.work)))
 
 
 def _change(errand: Errand) -> Done:
@@ -238,7 +244,7 @@ def _delete(errand: Errand) -> Done:
         found = doubt.look_up_unwanted(errand, _send)
         if found.pms_id is None:
             return Done("none", verdict=found.verdict or Verdict(Next.WRITTEN, reason=found.reason))
-        errand = errand.of(found.pms_id)
+        errand = replace(errand, work=errand.records.adopt(errand.work, found.pms_id))
     try:
         return _remove_task(errand) if _kind(errand) is Kind.TASK else _remove_note(errand)
     except RecordGone:

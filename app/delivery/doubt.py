@@ -36,8 +36,6 @@ class Done:
     action: str
     pms_id: str | None = None
     verdict: Verdict = WRITTEN
-    incarnation: int | None = None
-    """Set where it had to be written under another than the entry's."""
     closed_at: datetime | None = None
     """Of a task that was closed there, when, if the PMS says."""
     text: NoteText | None = None

@@ -45,8 +45,6 @@ class Try:
     http_status: int | None = None
     is_outage: bool = False
     """Whether the failure was the connection's, not this record's."""
-    incarnation: int | None = None
-    """Set where it was written under another than the entry's."""
     closed_at: datetime | None = None
     """Of a task that was closed in the PMS, when, if the PMS says."""
     exchanges: Sequence[Exchange] = ()
@@ -225,7 +223,6 @@ def _written(
             known = without_doubt(entry.sent_texts) or []
             said = as_json(result.text)
             entry.sent_texts = [*(each for each in known if each != said), said][-KEPT_TEXTS:]
-        entry.incarnation = result.incarnation or entry.incarnation
     else:
         entry.pms_id = None
         entry.sent_texts = None
@@ -245,7 +242,8 @@ def _not_written(
     if entry.pms_id:
         row.is_in_doubt = work.is_in_doubt or not work.is_wanted
     else:
-        row.is_in_doubt = verdict.is_in_doubt or work.is_in_doubt
+        # What was written anew had an id when this try began.
+        row.is_in_doubt = verdict.is_in_doubt or work.is_in_doubt or work.pms_id is not None
     entry.reason = verdict.reason
     has_moved_on = entry.version != work.version
     row.queued_at = tried_since(verdict, work.attempts, work.queued_at, now)

@@ -4,6 +4,7 @@ A try asks it where the PMS cannot tell: what we wrote there, and when something
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -48,6 +49,33 @@ class Records:
             if said != (known[-1] if known else None):
                 entry.sent_texts = [*known, said][-KEPT_TEXTS:]
         return [text_of(each) for each in known]
+
+    def adopt(self, work: Work, pms_id: str) -> Work:
+        """Note that the entry's record is this one, before it is removed: should nobody tell that
+        it was, its key stands for a record that is gone. Returns the work with it. Commits; raises
+        as `declare` does."""
+        with self._db.transaction() as session:
+            entry = self._held(session, work)
+            entry.pms_id, entry.connection_id = pms_id, work.connection_id
+        return replace(work, pms_id=pms_id)
+
+    def begin_anew(self, work: Work) -> Work:
+        """Note that the entry's record is gone and another is written in its stead, before it is:
+        should nobody tell that it was, the next try looks for that one. Returns the work so.
+        Commits; raises as `declare` does."""
+        anew = replace(
+            work,
+            pms_id=None,
+            incarnation=work.incarnation + 1,
+            is_in_doubt=False,
+            is_done_there=False,
+        )
+        with self._db.transaction() as session:
+            entry = self._held(session, work)
+            entry.pms_id, entry.incarnation = None, anew.incarnation
+            entry.sent_texts, entry.is_done_there = None, False
+            session.execute(_row(work).values(is_in_doubt=True))
+        return anew
 
     def begin_addition(self, work: Work, text: NoteText) -> bool:
         """Note that an addition is about to be sent that nothing could find again; False if it was

@@ -53,6 +53,9 @@ class Verdict:
     """Whether nothing could be tried here, as there is no connector."""
 
 
+DELETED_THERE = Verdict(Next.CLOSED_THERE, reason="it was deleted in the PMS, so it is left alone")
+
+
 def judge(
     error: ConnectorError,
     *,
@@ -75,7 +78,7 @@ def judge(
         case CredentialsRejected():
             return Verdict(Next.PAUSED, 0.0, said)
         case RecordGone() if not creating:
-            return Verdict(Next.CLOSED_THERE, 0.0, "it was deleted in the PMS, so it is left alone")
+            return DELETED_THERE
         case RecordRejected() | RecordGone():
             return Verdict(Next.SET_ASIDE, 0.0, said)
     # A 5xx after a create proves nothing: some gateways answer 502 for what was carried out.

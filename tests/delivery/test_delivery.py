@@ -258,6 +258,71 @@ def test_a_create_that_the_pms_carries_out_after_it_was_withdrawn_leaves_nothing
     assert (entry.is_wanted, row) == (is_wanted_again, None)
 
 
+@pytest.mark.parametrize("kind", [EntryKind.NOTE, EntryKind.TASK])
+@pytest.mark.parametrize("lack", [{}, {"find_by_reference": False}, {"idempotency_key": False}])
+def test_what_a_worker_deleted_before_it_died_is_written_again_once_wanted(
+    db, connection, clinic, pms, kind, lack
+):
+    pms.capabilities = replace(pms.capabilities, **lack)
+    entry_id = make_entry(db, clinic, connection, kind)
+    pms.failures = [(OutcomeUnknown("no answer"), True)]
+    write(db, pms)
+    withdraw(db, entry_id)
+    have_it_due(db, entry_id)
+    [of_the_dead] = outbox.claim(db, 1)
+    deliver(of_the_dead, pms, tools(db))
+    gone = len(pms.notes | pms.tasks)
+    revive(db, entry_id)
+    have_it_due(db, entry_id)
+
+    write(db, pms)
+
+    entry, row = look(db, entry_id)
+    assert (gone, entry.state, row) == (0, EntryState.SYNCED, None)
+    assert list(pms.notes | pms.tasks) == [entry.pms_id]
+
+
+@pytest.mark.parametrize("kind", [EntryKind.NOTE, EntryKind.TASK])
+@pytest.mark.parametrize("is_wanted", [True, False])
+def test_what_a_worker_wrote_anew_before_it_died_is_known(
+    db, connection, clinic, pms, kind, is_wanted
+):
+    entry_id = make_entry(db, clinic, connection, kind)
+    write(db, pms)
+    withdraw(db, entry_id)
+    pms.failures = [(Temporary("a broken answer"), True)]
+    write(db, pms)
+    revive(db, entry_id)
+    have_it_due(db, entry_id)
+    [of_the_dead] = outbox.claim(db, 1)
+    deliver(of_the_dead, pms, tools(db))
+    if not is_wanted:
+        withdraw(db, entry_id)
+    have_it_due(db, entry_id)
+
+    write(db, pms)
+
+    entry, row = look(db, entry_id)
+    assert list(pms.notes | pms.tasks) == ([entry.pms_id] if is_wanted else [])
+    assert (entry.is_wanted, row) == (is_wanted, None)
+
+
+def test_a_note_deleted_there_while_its_create_was_in_doubt_is_left_alone(
+    db, connection, clinic, pms
+):
+    entry_id = make_entry(db, clinic, connection)
+    pms.failures = [(OutcomeUnknown("no answer"), True)]
+    write(db, pms)
+    pms.notes.clear()
+    have_it_due(db, entry_id)
+
+    write(db, pms)
+
+    entry, row = look(db, entry_id)
+    assert (pms.notes, entry.state, row) == ({}, EntryState.SYNCED, None)
+    assert entry.reason == "it was deleted in the PMS, so it is left alone"
+
+
 def test_what_the_pms_refuses_needs_no_removal(db, connection, clinic, pms):
     entry_id = make_entry(db, clinic, connection)
     outbox.claim(db, 1)

@@ -324,3 +324,41 @@ def test_where_tasks_are_not_read_one_done_here_is_completed_and_reopened(db, ta
 
     [reopened] = pms.records("task")
     assert (done["status"], reopened["status"]) == ("done", "open")
+
+
+@pytest.fixture
+def reopened(db, task, pms):
+    """A PMS that reopens no task and honours no key, and a task done there that is open again
+    here: its new record got no answer."""
+    connector = pms.without("reopen_task", "idempotency_key")
+    write(db, connector)
+    change(db, task, is_done=True)
+    write(db, connector)
+    change(db, task, is_done=False)
+    create = connector.create_task
+
+    def create_without_an_answer(task, key):
+        del connector.create_task
+        pms.lose_answer()
+        return create(task, key)
+
+    connector.create_task = create_without_an_answer
+    write(db, connector)
+    return connector
+
+
+def test_a_task_written_anew_without_an_answer_is_looked_up(db, task, pms, reopened):
+    write(db, reopened)
+
+    assert [each["status"] for each in pms.records("task")] == ["done", "open"]
+    entry = look(db, task)
+    assert (entry.state, entry.pms_id) == (EntryState.SYNCED, pms.records("task")[1]["id"])
+
+
+def test_a_task_written_anew_without_an_answer_and_withdrawn_is_deleted(db, task, pms, reopened):
+    withdraw(db, task)
+
+    write(db, reopened)
+
+    assert [each["status"] for each in pms.records("task")] == ["done"]
+    assert look(db, task).state is EntryState.WITHDRAWN
