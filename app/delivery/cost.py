@@ -4,6 +4,7 @@ What it makes besides is paid for as it goes (`meter.py`), and what was paid too
 """
 
 from ..connectors.base import Capabilities, Kind
+from ..ledger.compose import is_done_here
 from .doubt import spends_key
 from .wording import record_kind
 from .work import Work
@@ -29,7 +30,8 @@ def _to_change(work: Work, able: Capabilities) -> int:
 
 def _to_remove(work: Work, able: Capabilities) -> int:
     if record_kind(work, able) is Kind.TASK:
-        return able.read_tasks + (1 if able.delete_task else 2)
+        is_read = able.read_tasks and not is_done_here(work.content)
+        return is_read + (1 if able.delete_task else 2)
     if not able.delete_note:
         return _to_change(work, able)
     return 1 + (able.update_note and able.read_notes)

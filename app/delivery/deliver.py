@@ -9,6 +9,7 @@ from ..clock import Clock
 from ..connectors.base import Connector, Kind, NoteText, Written
 from ..errors import ConnectorError, OutcomeUnknown, RateLimited, RecordGone, Temporary
 from ..exchanges import last_status, recording
+from ..ledger.compose import is_done_here
 from ..models import EntryKind
 from . import doubt
 from .doubt import CLOSED_IN_PMS, Done, Errand
@@ -253,7 +254,8 @@ def _delete(errand: Errand) -> Done:
 
 def _remove_task(errand: Errand) -> Done:
     pms, pms_id, able = errand.pms, errand.pms_id, errand.able
-    if able.read_tasks and pms.get_task(pms_id).is_done:
+    is_read = able.read_tasks and not is_done_here(errand.work.content)
+    if is_read and pms.get_task(pms_id).is_done:
         if errand.work.is_in_doubt and not able.delete_task:
             # An earlier try of ours did so, though no answer came.
             return Done("look_up")

@@ -66,6 +66,14 @@ def amend(db, entry_id, body):
         outbox.enqueue(session, db, entry, entry.connection_id or connection_id(session))
 
 
+def complete(db, entry_id, **content):
+    with db.transaction() as session:
+        entry = session.get_one(Entry, entry_id)
+        entry.content = {**entry.content, "is_done": True, **content}
+        entry.version += 1
+        outbox.enqueue(session, db, entry, entry.connection_id or connection_id(session))
+
+
 def withdraw(db, entry_id):
     with db.transaction() as session:
         entry = session.get_one(Entry, entry_id)
@@ -721,3 +729,40 @@ def test_what_somebody_has_locked_is_left_over_and_the_others_are_finished(db, c
 
     assert [work.entry_id for work, _ in left] == [ids[0]]
     assert look(db, ids[1])[0].state is EntryState.SYNCED
+
+
+@pytest.mark.parametrize("dies", [True, False])
+def test_a_task_that_was_completed_from_here_is_deleted_once_it_is_withdrawn(
+    db, connection, clinic, pms, dies
+):
+    entry_id = make_entry(db, clinic, connection, EntryKind.TASK)
+    write(db, pms)
+    complete(db, entry_id)
+    if dies:
+        [work] = outbox.claim(db, 1)
+        deliver(work, pms, tools(db))
+    else:
+        write(db, pms)
+    withdraw(db, entry_id)
+    have_it_due(db, entry_id)
+
+    write(db, pms)
+
+    entry, row = look(db, entry_id)
+    assert (pms.tasks, entry.state, row) == ({}, EntryState.WITHDRAWN, None)
+
+
+def test_a_task_that_a_person_did_in_the_pms_is_left_there_once_it_is_withdrawn(
+    db, connection, clinic, pms
+):
+    entry_id = make_entry(db, clinic, connection, EntryKind.TASK)
+    write(db, pms)
+    pms.done.update(pms.tasks)
+    complete(db, entry_id, is_closed_there=True)
+    write(db, pms)
+    withdraw(db, entry_id)
+
+    write(db, pms)
+
+    entry, row = look(db, entry_id)
+    assert (len(pms.tasks), entry.state, row) == (1, EntryState.WITHDRAWN, None)
