@@ -30,8 +30,9 @@ bench: dev ## Measure ingest, settle, deliver and match against their floors (AR
 bench-full: dev ## Match among 10,000,000 numbers on both databases (minutes, and gigabytes of disk)
 	$(BIN)/python -m benchmarks --only size --numbers 10000000 $(ARGS)
 
-properties: dev ## Fold a million invented histories (HISTORIES=n for another number)
+properties: dev ## Fold a million invented histories (HISTORIES=n for another number), and deliver some
 	RINGNOTE_HISTORIES=$(or $(HISTORIES),1000000) $(PYTEST) tests/telephony/test_properties.py
+	RINGNOTE_INTERLEAVINGS=$(or $(INTERLEAVINGS),5000) $(PYTEST) tests/delivery/test_interleavings.py
 
 fuzz: dev ## Post whatever bytes to the reader and the receiver, a minute each (SECONDS=n for longer)
 	RINGNOTE_FUZZ_SECONDS=$(or $(SECONDS),60) $(PYTEST) tests/telephony/test_fuzz.py

@@ -92,7 +92,7 @@ class MemoryConnector(Connector):
 
     def create_task(self, task: Task, key: str) -> Written:
         written = self._create("create_task", self.tasks, task, key)
-        if task.is_done:
+        if task.is_done and not written.was_there:
             self.done.add(written.pms_id)
         return written
 

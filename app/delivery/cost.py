@@ -4,14 +4,13 @@ What it makes besides is paid for as it goes (`meter.py`), and what was paid too
 """
 
 from ..connectors.base import Capabilities, Kind
-from ..ledger.compose import is_done_here
 from .doubt import spends_key
-from .wording import record_kind
+from .wording import is_done_by_us, record_kind
 from .work import Work
 
 
 def requests_for(work: Work, able: Capabilities) -> int:
-    """The requests of this try if each of the connector's methods makes one. `deliver.py` decides
+    """The requests of this try if each of the connector's methods makes one. `writing.py` decides
     which they are."""
     if work.pms_id is None:
         looks = work.is_in_doubt and able.find_by_reference
@@ -30,7 +29,7 @@ def _to_change(work: Work, able: Capabilities) -> int:
 
 def _to_remove(work: Work, able: Capabilities) -> int:
     if record_kind(work, able) is Kind.TASK:
-        is_read = able.read_tasks and not is_done_here(work.content)
+        is_read = able.read_tasks and not is_done_by_us(work)
         return is_read + (1 if able.delete_task else 2)
     if not able.delete_note:
         return _to_change(work, able)

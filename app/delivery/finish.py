@@ -167,17 +167,28 @@ def _write_again(session: Session, db: Database, entry: Entry, work: Work, resul
     the PMS after what another worker sent."""
     if entry.version == work.version or result.verdict.next not in PERHAPS_WRITTEN:
         return
-    if entry.pms_id is None and result.pms_id:
-        # The other found nothing to delete: it was not there yet.
+    is_back = entry.pms_id is None and _may_stand(entry, work, result)
+    if is_back:
         entry.pms_id, entry.connection_id = result.pms_id, work.connection_id
     if result.text is not None:
         entry.sent_texts = [*(entry.sent_texts or []), as_json(result.text)][-KEPT_TEXTS:]
+    entry.is_done_there |= _is_done(work)
     entry.version += 1
     connection = find_connection_in_use(session, entry.clinic_id)
     place(session, db, entry, connection, db.present(session))
     row = session.get(OutboxRow, entry.id, populate_existing=True)
-    if row and not work.is_wanted:
+    if row and (is_back or not work.is_wanted):
+        # By now another may have deleted it.
         row.is_in_doubt = True
+
+
+def _may_stand(entry: Entry, work: Work, result: Try) -> bool:
+    """Whether a try without a lease left a record that the entry has none of: the other found
+    nothing to remove, as it was not there yet; or had it called withdrawn, and now it is not."""
+    if result.pms_id is None:
+        return False
+    is_amended = result.verdict.next is Next.WRITTEN and not entry.is_wanted
+    return work.pms_id is None or is_amended
 
 
 def _keep(session: Session, work: Work, result: Try, lost: bool) -> None:
@@ -210,7 +221,8 @@ def _written(
     is_closed_there = result.verdict.next is Next.CLOSED_THERE
     if is_closed_there:
         note_closed_there(session, db, entry, result.verdict.reason or "", result.closed_at)
-    entry.is_done_there = is_closed_there or bool(work.is_wanted and work.content.get("is_done"))
+    if entry.version == work.version or not entry.is_done_there:
+        entry.is_done_there = is_closed_there or _is_done(work)
     # Not that of the work: the same account may have been connected anew meanwhile.
     entry.connection_id = row.connection_id
     entry.written_version = work.version
@@ -234,6 +246,11 @@ def _written(
         return
     entry.state = EntryState.SYNCED if entry.is_wanted else EntryState.WITHDRAWN
     session.delete(row)
+
+
+def _is_done(work: Work) -> bool:
+    """Whether a task was (perhaps) completed by this try."""
+    return bool(work.is_wanted and work.content.get("is_done"))
 
 
 def _not_written(

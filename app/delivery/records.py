@@ -37,18 +37,28 @@ class Records:
         """Whether the newest text of ours there is `text`, without a doubt."""
         return as_json(text) in self._kept(work)[-1:]
 
-    def declare(self, work: Work, text: NoteText) -> list[NoteText]:
-        """Note that `text` is about to be sent; returns what was known before. Commits.
+    def declare(self, work: Work, text: NoteText, besides: NoteText | None = None) -> None:
+        """Note that `text` is about to be sent, and that `besides` is what stands there until it
+        is. Commits.
 
         Raises Temporary if the lease was lost.
         """
         with self._db.transaction() as session:
             entry = self._held(session, work)
-            known = entry.sent_texts or []
-            said = as_json(text)
+            known, said = entry.sent_texts or [], as_json(text)
             if said != (known[-1] if known else None):
-                entry.sent_texts = [*known, said][-KEPT_TEXTS:]
-        return [text_of(each) for each in known]
+                known = [*known, said]
+            kept = known[-KEPT_TEXTS:]
+            if besides and as_json(besides) not in kept:
+                kept = [as_json(besides), *kept[-KEPT_TEXTS + 1 :]]
+            if kept != entry.sent_texts:
+                entry.sent_texts = kept
+
+    def begin_done(self, work: Work) -> None:
+        """Note that its task is about to be completed: if it is open again later, it was not one of
+        the PMS's users who did it. Commits; raises as `declare` does."""
+        with self._db.transaction() as session:
+            self._held(session, work).is_done_there = True
 
     def adopt(self, work: Work, pms_id: str) -> Work:
         """Note that the entry's record is this one, before it is removed: should nobody tell that

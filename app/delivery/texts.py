@@ -41,6 +41,14 @@ def merge(
     return NoteText(title, f"{theirs}\n\n{line}\n{body}" if theirs else body)
 
 
+def ours_in(standing: NoteText, sent: Sequence[NoteText], signature: str) -> NoteText | None:
+    """Which text of ours it is that stands there, beside a person's words or alone."""
+    theirs = _plain(standing.body)
+    if not sent:
+        return standing if theirs.endswith(signature) else None
+    return next((each for each in reversed(sent) if _plain(each.body) in theirs), None)
+
+
 def is_edited(standing: NoteText, sent: Sequence[NoteText], signature: str) -> bool:
     """Whether a person changed what we wrote."""
     theirs = _plain(standing.body)

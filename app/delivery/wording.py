@@ -21,6 +21,13 @@ def record_kind(work: Work, able: Capabilities) -> Kind:
     return Kind.TASK if work.kind is EntryKind.TASK and able.tasks else Kind.NOTE
 
 
+def is_done_by_us(work: Work) -> bool:
+    """Whether its task, if it is done in the PMS, was completed from here and by none of its
+    users."""
+    is_done = work.is_done_there or work.content.get("is_done")
+    return bool(is_done) and not work.content.get("is_closed_there")
+
+
 def reference(work: Work) -> str:
     """The reference and key of the record: the entry's, told apart by incarnation."""
     return work.reference if work.incarnation == 1 else f"{work.reference}-{work.incarnation}"

@@ -63,12 +63,6 @@ def compose_callback(
     }
 
 
-def is_done_here(content: Mapping[str, Any]) -> bool:
-    """Whether a callback's task is done because of what happened here, not because a person closed
-    it in the PMS."""
-    return bool(content.get("is_done")) and not content.get("is_closed_there")
-
-
 def compose_transcript(window: Window, key: str, voice: Voice, rules: Rules) -> Content:
     """The content of one window's transcript; `occurred_at` is its first text.
 

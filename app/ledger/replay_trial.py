@@ -28,7 +28,6 @@ from ..models import (
 from ..runtime import Runtime
 from ..telephony.marks import Subject
 from .callers import CallersBusy
-from .compose import is_done_here
 from .once import reading_once
 from .replay import Plan, correct, unpin_policy
 from .settle import lock_subjects, settle_held
@@ -268,5 +267,5 @@ def _change(entry: Entry, former: Former | None) -> Change | None:
     if entry.is_wanted and entry.state is not EntryState.WITHDRAWN:
         return "amended" if was_wanted else "added"
     # A task that a person has done there stays as it is.
-    is_theirs = entry.is_done_there and not is_done_here(entry.content)
+    is_theirs = entry.is_done_there and entry.content.get("is_closed_there")
     return "withdrawn" if was_wanted and not is_theirs else None

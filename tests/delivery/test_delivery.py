@@ -14,6 +14,7 @@ from ringnote.delivery import outbox
 from ringnote.delivery.connections import pause_refused, resume_connection
 from ringnote.delivery.deliver import deliver
 from ringnote.delivery.finish import finish_all
+from ringnote.delivery.retry import Next, Verdict
 from ringnote.errors import (
     CredentialsRejected,
     OutcomeUnknown,
@@ -66,10 +67,10 @@ def amend(db, entry_id, body):
         outbox.enqueue(session, db, entry, entry.connection_id or connection_id(session))
 
 
-def complete(db, entry_id, **content):
+def complete(db, entry_id, is_done=True, **content):
     with db.transaction() as session:
         entry = session.get_one(Entry, entry_id)
-        entry.content = {**entry.content, "is_done": True, **content}
+        entry.content = {**entry.content, "is_done": is_done, **content}
         entry.version += 1
         outbox.enqueue(session, db, entry, entry.connection_id or connection_id(session))
 
@@ -766,3 +767,89 @@ def test_a_task_that_a_person_did_in_the_pms_is_left_there_once_it_is_withdrawn(
 
     entry, row = look(db, entry_id)
     assert (len(pms.tasks), entry.state, row) == (1, EntryState.WITHDRAWN, None)
+
+
+@pytest.mark.parametrize("loses", ["the answer", "the lease", "its life"])
+def test_a_task_completed_without_an_answer_is_not_taken_for_a_persons_once_it_is_open_again(
+    db, connection, clinic, pms, loses
+):
+    entry_id = make_entry(db, clinic, connection, EntryKind.TASK)
+    write(db, pms)
+    complete(db, entry_id)
+    [work] = outbox.claim(db, 1)
+    if loses == "the lease":
+        complete(db, entry_id, is_done=False)
+        have_it_due(db, entry_id)
+        write(db, pms)
+    result = deliver(work, pms, tools(db))
+    if loses == "the answer":
+        result = replace(result, verdict=Verdict(Next.AGAIN, 1.0, "a broken answer"))
+    if loses != "its life":
+        finish_all(db, [(work, result)])
+    if loses != "the lease":
+        complete(db, entry_id, is_done=False)
+    have_it_due(db, entry_id)
+
+    write(db, pms)
+
+    entry, row = look(db, entry_id)
+    assert (entry.state, row, entry.reason) == (EntryState.SYNCED, None, None)
+    assert (len(pms.tasks), pms.done) == (1, set())
+
+
+def test_a_task_completed_without_an_answer_is_deleted_once_it_is_withdrawn(
+    db, connection, clinic, pms
+):
+    entry_id = make_entry(db, clinic, connection, EntryKind.TASK)
+    write(db, pms)
+    complete(db, entry_id)
+    [of_the_dead] = outbox.claim(db, 1)
+    deliver(of_the_dead, pms, tools(db))
+    complete(db, entry_id, is_done=False)
+    withdraw(db, entry_id)
+    have_it_due(db, entry_id)
+
+    write(db, pms)
+
+    assert (pms.tasks, look(db, entry_id)[0].state) == ({}, EntryState.WITHDRAWN)
+
+
+def test_a_worker_without_a_lease_does_not_bring_back_the_id_of_what_was_deleted(
+    db, connection, clinic, pms
+):
+    entry_id = make_entry(db, clinic, connection)
+    write(db, pms)
+    amend(db, entry_id, "An old text")
+    [slow] = outbox.claim(db, 1)
+    withdraw(db, entry_id)
+    have_it_due(db, entry_id)
+    write(db, pms)
+    revive(db, entry_id)
+    finish_all(db, [(slow, deliver(slow, pms, tools(db, lambda _: False)))])
+    have_it_due(db, entry_id)
+
+    write(db, pms)
+
+    entry, row = look(db, entry_id)
+    assert (entry.state, row, list(pms.notes)) == (EntryState.SYNCED, None, [entry.pms_id])
+
+
+def test_a_note_nobody_changed_is_known_again_after_many_failed_amendments(
+    db, connection, clinic, pms
+):
+    entry_id = make_entry(db, clinic, connection)
+    pms.failures = [(OutcomeUnknown("no answer"), True)]
+    write(db, pms)
+    for number in range(6):
+        amend(db, entry_id, f"Text {number}")
+        pms.failures = [Temporary("the PMS answered 503", status=503)]
+        have_it_due(db, entry_id)
+        write(db, pms)
+    have_it_due(db, entry_id)
+
+    write(db, pms)
+
+    entry, _ = look(db, entry_id)
+    [note] = pms.notes.values()
+    assert note.body == f"Text 5\nRingnote {entry.reference}"
+    assert entry.reason is None

@@ -362,3 +362,35 @@ def test_a_task_written_anew_without_an_answer_and_withdrawn_is_deleted(db, task
 
     assert [each["status"] for each in pms.records("task")] == ["done"]
     assert look(db, task).state is EntryState.WITHDRAWN
+
+
+def test_a_note_that_cannot_be_amended_is_written_again_after_a_delete_without_an_answer(
+    db, note, pms
+):
+    connector = pms.without("update_note", "read_notes")
+    write(db, connector)
+    withdraw(db, note)
+    pms.lose_answer()
+    write(db, connector)
+    gone = pms.titles()
+    change(db, note)
+
+    write(db, connector)
+
+    assert (gone, pms.titles()) == ([], ["A title"])
+    assert look(db, note).state is EntryState.SYNCED
+
+
+def test_a_late_amendment_of_what_cannot_be_deleted_does_not_undo_its_withdrawal(db, note, pms):
+    connector = pms.without("delete_note")
+    write(db, connector)
+    change(db, note, body="An old text")
+    [slow] = outbox.claim(db, 1)
+    withdraw(db, note)
+    write(db, connector)
+    finish_all(db, [(slow, deliver(slow, connector, tools(db)))])
+
+    write(db, connector)
+
+    assert pms.titles() == ["Withdrawn: A title"]
+    assert look(db, note).state is EntryState.WITHDRAWN
