@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[1]
 ROOMS = (
     {
         "abandoned",
+        "asking",
         "batches",
         "clock",
         "curl",
@@ -42,6 +43,7 @@ ROOMS = (
     {"ledger"},
     {"delivery"},
     {"keeping"},
+    {"metrics"},
     {"worker", "background", "jobs"},
     {"access"},
     {"web"},
