@@ -1,12 +1,11 @@
 """How the databases go about claims: what is not due, or not theirs, costs them nothing."""
 
-from contextlib import contextmanager
-
 import pytest
 import sqlalchemy as sa
 
 from factories import make_clinic, make_connection, make_entry
 from fakes import MemoryConnector, tools
+from plans import NUMBER, multiply, planning
 from ringnote.clock import utc_now
 from ringnote.delivery.claim import claim
 from ringnote.delivery.deliver import deliver
@@ -18,25 +17,7 @@ from stories import Phone
 
 CONNECTIONS = 1000
 BACKLOG = 20_000
-NUMBER = sa.column("number", sa.Integer())
 READ_THROUGH = {"sqlite": "SCAN ringnote_outbox", "postgresql": "Seq Scan on ringnote_outbox"}
-
-
-@contextmanager
-def planning(db):
-    """The database's plans of all that is asked of it within the block: (statement, plan)."""
-    plans = []
-    how = "EXPLAIN QUERY PLAN " if db.is_sqlite else "EXPLAIN "
-
-    def explain(connection, _cursor, statement, parameters, _context, _is_many):
-        cursor = connection.connection.cursor()
-        cursor.execute(how + statement, parameters[0] if type(parameters) is list else parameters)
-        plans.append((statement, "\n".join(str(row[-1]) for row in cursor.fetchall())))
-        cursor.close()
-
-    sa.event.listen(db.engine, "before_cursor_execute", explain)
-    yield plans
-    sa.event.remove(db.engine, "before_cursor_execute", explain)
 
 
 @pytest.fixture
@@ -59,19 +40,6 @@ def crowd(db):
         session.execute(sa.delete(OutboxRow).where(OutboxRow.entry_id == entry_id))
         session.execute(sa.text("ANALYZE"))
     return db
-
-
-def multiply(session, model, count, **over):
-    """Add as many copies of the table's first row, which differ in what is `over`."""
-    numbers = sa.select(sa.literal(1).label("number")).cte("numbers", recursive=True)
-    numbers = numbers.union_all(sa.select(numbers.c.number + 1).where(numbers.c.number < count))
-    table = model.__table__
-    [first] = table.primary_key
-    names = [column.name for column in table.c]
-    row = sa.select(*table.c).order_by(first).limit(1).subquery()
-    copies = sa.select(*(over.get(name, row.c[name]) for name in names))
-    copies = copies.select_from(row.join(numbers, sa.true()))
-    session.execute(table.insert().from_select(names, copies, include_defaults=False))
 
 
 def test_no_step_of_a_delivery_reads_the_backlog_through(crowd):
