@@ -33,5 +33,8 @@ RINGNOTE_MISSED_GRACE_SECONDS = os.environ.get("RINGNOTE_MISSED_GRACE_SECONDS") 
 # 1 allows a PMS on a loopback or private address.
 RINGNOTE_ALLOW_PRIVATE_PMS = os.environ.get("RINGNOTE_ALLOW_PRIVATE_PMS") or None
 
+# What a monitor shows to read /metrics, 20 characters or more. Unset, nobody may.
+RINGNOTE_METRICS_TOKEN = os.environ.get("RINGNOTE_METRICS_TOKEN") or None
+
 # text or json
 RINGNOTE_LOG_FORMAT = os.environ.get("RINGNOTE_LOG_FORMAT") or None

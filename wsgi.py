@@ -1,7 +1,8 @@
 """The stand-alone deployment's applications, for any WSGI server: wsgi:app and wsgi:webhooks.
 
-`webhooks` takes webhooks and tells of its health, nothing else: it may face the internet. Neither
-works off what came: that is for `ringnote worker`, in processes of its own.
+`webhooks` takes webhooks and tells of its health, and of its metrics who shows their token, nothing
+else: it may face the internet. Neither works off what came: that is for `ringnote worker`, in
+processes of its own.
 """
 
 from pathlib import Path

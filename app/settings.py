@@ -1,6 +1,7 @@
 """Every setting, typed and checked at once. Read by `create_app`, commands and the extension."""
 
 import os
+import re
 import secrets
 from collections.abc import Mapping
 from difflib import get_close_matches
@@ -27,6 +28,7 @@ PREFIX = "RINGNOTE_"
 POSTGRES_DRIVER = "postgresql+psycopg"
 SHORTEST_EVENTS_DAYS = 3
 LONGEST_KEPT_DAYS = 36500
+SHORTEST_METRICS_TOKEN = 20
 
 
 def default_data_dir() -> Path:
@@ -66,6 +68,8 @@ class Settings(BaseModel):
     """How long what has ended is kept: tokens, addresses, revoked rules, answered look-ups."""
     allow_private_pms: bool = False
     """Whether a PMS may live on a loopback or private address."""
+    metrics_token: str = ""
+    """What a monitor shows to read `/metrics`; empty means that nobody may."""
     log_format: Literal["text", "json"] = "text"
 
     @field_validator("data_dir")
@@ -138,6 +142,17 @@ class Settings(BaseModel):
                 raise ValueError(
                     "must be Fernet keys (32 bytes, URL-safe base64), comma-separated, newest first"
                 ) from None
+        return value
+
+    @field_validator("metrics_token")
+    @classmethod
+    def _hard_to_guess(cls, value: str) -> str:
+        if value and not (len(value) >= SHORTEST_METRICS_TOKEN and re.fullmatch(r"[!-~]+", value)):
+            raise ValueError(
+                f"must have {SHORTEST_METRICS_TOKEN} characters at least, letters, digits and signs"
+                ' without spaces. Make one with: python3 -c "import secrets;'
+                ' print(secrets.token_urlsafe(32))"'
+            )
         return value
 
     @property

@@ -12,6 +12,7 @@ from .db import DATABASE_FAULTS, fault_of
 from .delivery.accounts import Accounts
 from .delivery.claim import claim, waits_for_tokens
 from .delivery.deliver import Tools
+from .delivery.finish import Ended
 from .delivery.finisher import Finisher
 from .delivery.hands import Hands
 from .delivery.leases import Leases
@@ -20,6 +21,7 @@ from .delivery.records import Records
 from .jobs import JOBS, Workplace
 from .ledger.settle import settle_due
 from .logs import get_logger
+from .metrics.tally import Tally
 from .runtime import Runtime
 from .telephony.drain import drain_spool
 from .wake import watching
@@ -60,6 +62,7 @@ class Worker:
         self._woken = threading.Event()
         self._accounts = Accounts(runtime)
         self._leases = Leases(runtime.db)
+        self._tally = runtime.own(Tally)
         self._paced_until = 0.0
 
     def run(self, stop: threading.Event) -> None:
@@ -117,7 +120,7 @@ class Worker:
     @contextmanager
     def _crew(self, stop: threading.Event) -> Iterator[_Crew]:
         runtime = self._runtime
-        finisher = Finisher(runtime.db, self._leases, self.wake)
+        finisher = Finisher(runtime.db, self._leases, self.wake, self._count)
         tools = Tools(runtime.clock, self._leases.is_held, Records(runtime.db))
         hands = Hands(
             self._threads,
@@ -146,9 +149,15 @@ class Worker:
     def _step(self, crew: _Crew) -> bool:
         """Take on whatever is due and somebody is free for; whether there was anything."""
         settled = settle_due(self._runtime, SETTLE_BATCH)
+        self._tally.count_settled(settled)
         claimed = self._claim(crew.hands)
         has_begun = crew.background.step()
         return bool(settled or claimed or has_begun)
+
+    def _count(self, ended: Ended) -> None:
+        work, result = ended
+        outcome = result.verdict.next.value
+        self._tally.count_try(work.connector, outcome, result.duration_ms / 1000)
 
     def _claim(self, hands: Hands) -> int:
         """Take on due entries; how many."""

@@ -183,12 +183,12 @@ def test_by_itself_it_stands_at_the_root(runtime):
     assert post_webhook(create_app(runtime=runtime), runtime, "").status_code == 200
 
 
-def test_the_receiver_takes_webhooks_and_tells_of_its_health_and_nothing_else(runtime):
+def test_the_receiver_takes_webhooks_and_tells_how_it_does_and_nothing_else(runtime):
     app = create_receiver(runtime=runtime)
 
     rules = {rule.rule for rule in app.url_map.iter_rules()}
 
-    assert rules == {"/webhooks/<token>", "/healthz", "/readyz"}
+    assert rules == {"/webhooks/<token>", "/healthz", "/readyz", "/metrics"}
     assert post_webhook(app, runtime, "").status_code == 200
 
 

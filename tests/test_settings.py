@@ -45,6 +45,16 @@ def test_a_setting_may_be_the_content_of_a_file(tmp_path):
     assert settings.secret_key == "from-a-file"
 
 
+@pytest.mark.parametrize(
+    "token", ["short", "x" * 19, "long enough, with spaces", "ünlike-any-header-of-http"]
+)
+def test_a_token_of_monitors_is_one_that_can_be_sent_and_not_guessed(token):
+    (told,) = faults(RINGNOTE_METRICS_TOKEN=token)
+
+    assert told.startswith("RINGNOTE_METRICS_TOKEN: must have 20 characters at least")
+    assert token not in told
+
+
 def test_a_setting_given_twice_is_a_fault(tmp_path):
     told = faults(RINGNOTE_SECRET_KEY="a", RINGNOTE_SECRET_KEY_FILE=str(tmp_path / "b"))
 

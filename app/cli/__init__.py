@@ -92,6 +92,7 @@ ENVIRONMENT = (
     ("RINGNOTE_KEEP_ATTEMPTS_DAYS", "how long tries to write to the PMS are kept (90)"),
     ("RINGNOTE_KEEP_RECORDS_DAYS", "how long calls, texts and their entries are kept (1095)"),
     ("RINGNOTE_KEEP_ENDED_DAYS", "how long ended tokens, revoked rules and such are kept (90)"),
+    ("RINGNOTE_METRICS_TOKEN", "what a monitor shows to read /metrics; else nobody may"),
     ("RINGNOTE_LOG_FORMAT", "text or json"),
 )
 

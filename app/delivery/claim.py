@@ -127,6 +127,7 @@ def _work(row: Any, entry: Any, now: datetime) -> Work:
         unanswered=row.unanswered,
         host=entry.host,
         is_done_there=entry.is_done_there,
+        connector=entry.connector,
     )
 
 

@@ -138,16 +138,22 @@ def leased(tells_time: bool) -> sa.Select[tuple[int]]:
     )
 
 
+@cache
+def longest_due() -> sa.Select[Any]:
+    """When the row became due that is due the longest, or comes next, of the connections that are
+    in use and not paused, rest as they may; None if there is none."""
+    queued = _queued()
+    return (
+        sa.select(sa.func.min(_first_due(queued.c.connection_id)))
+        .select_from(queued)
+        .join(CONNECTION_TABLE, CONNECTION.id == queued.c.connection_id)
+        .where(*_is_in_force())
+    )
+
+
 def _willing(tells_time: bool, also: sa.ColumnElement[bool]) -> sa.Select[tuple[int]]:
     now = _now(tells_time)
     queued = _queued()
-    first_due = (
-        sa.select(OUTBOX.due_at)
-        .where(OUTBOX.connection_id == PACE.connection_id)
-        .order_by(OUTBOX.due_at)
-        .limit(1)
-        .scalar_subquery()
-    )
     most = sa.case((PACE.failures > 0, IN_FLIGHT_IN_TROUBLE), else_=IN_FLIGHT_BY_CONNECTION)
     return (
         sa.select(PACE.connection_id)
@@ -155,18 +161,35 @@ def _willing(tells_time: bool, also: sa.ColumnElement[bool]) -> sa.Select[tuple[
         .join(PACE_TABLE, PACE.connection_id == queued.c.connection_id)
         .join(CONNECTION_TABLE, CONNECTION.id == PACE.connection_id)
         .where(
-            CONNECTION.state == ConnectionState.ACTIVE,
-            CONNECTION.ended_at.is_(None),
-            CONNECTION.is_watch_only.is_(False),
-            ~sa.exists().where(CLINIC.id == CONNECTION.clinic_id, CLINIC.is_watch_only),
+            *_is_in_force(),
             CONNECTION.id.not_in(sa.bindparam("besides", expanding=True)),
             sa.func.coalesce(PACE.host, "").not_in(sa.bindparam("full", expanding=True)),
             sa.or_(PACE.blocked_until.is_(None), PACE.blocked_until <= now),
-            first_due <= now,
+            _first_due(PACE.connection_id) <= now,
             _in_flight(PACE.connection_id, tells_time) < most,
             also,
         )
         .limit(sa.bindparam("most"))
+    )
+
+
+def _is_in_force() -> list[sa.ColumnElement[bool]]:
+    """Whether a connection is written to at all."""
+    return [
+        CONNECTION.state == ConnectionState.ACTIVE,
+        CONNECTION.ended_at.is_(None),
+        CONNECTION.is_watch_only.is_(False),
+        ~sa.exists().where(CLINIC.id == CONNECTION.clinic_id, CLINIC.is_watch_only),
+    ]
+
+
+def _first_due(connection_id: sa.ColumnElement[int]) -> sa.ScalarSelect[datetime]:
+    return (
+        sa.select(OUTBOX.due_at)
+        .where(OUTBOX.connection_id == connection_id)
+        .order_by(OUTBOX.due_at)
+        .limit(1)
+        .scalar_subquery()
     )
 
 

@@ -21,23 +21,32 @@ log = get_logger(__name__)
 
 
 class Finisher:
-    """Takes ended tries from the threads that made them. `when_done` is called after each commit.
+    """Takes ended tries from the threads that made them. `when_done` is called after each commit,
+    `tell` of each try as it is put.
 
     Commits at once what has gathered during the commit before, so that a commit is paid for once by
     many when there are many, and nobody waits when there are few. A lease is given up only when its
     try is finished, or cannot be.
     """
 
-    def __init__(self, db: Database, leases: Leases, when_done: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        db: Database,
+        leases: Leases,
+        when_done: Callable[[], None],
+        tell: Callable[[Ended], None],
+    ) -> None:
         self._db = db
         self._leases = leases
         self._when_done = when_done
+        self._tell = tell
         self._waiting: list[Ended] = []
         self._at_work = 0
         self._is_closing = False
         self._changed = threading.Condition()
 
     def put(self, ended: Ended) -> None:
+        self._tell(ended)
         with self._changed:
             self._waiting.append(ended)
             self._changed.notify()

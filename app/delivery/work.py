@@ -35,3 +35,5 @@ class Work:
     """Of the PMS, if it is known."""
     prepaid: int = 0
     """Requests that were bought for it, where the PMS's rate is declared."""
+    connector: str = ""
+    """The name of the one that its connection is spoken to by."""

@@ -211,6 +211,25 @@ def tell_syncs(
     return {clinic_id: _told(found, now) for clinic_id, found in session.execute(query)}
 
 
+def count_stopped(session: Session, now: datetime) -> dict[str, int]:
+    """How many syncs are 'stopped', as `tell_sync` says it, by connector; of the connections that
+    are in use and not paused."""
+    is_running = sa.func.coalesce(SyncState.leased_until > now, False)
+    has_ended = sa.and_(
+        SyncState.leased_until.is_(None),
+        SyncState.reason.is_(None),
+        SyncState.finished_at.is_not(None),
+    )
+    is_stopped = sa.and_(SyncState.started_at.is_not(None), ~is_running, ~has_ended)
+    query = (
+        sa.select(Connection.connector, sa.func.count(sa.case((is_stopped, 1))))
+        .outerjoin(SyncState, SyncState.connection_id == Connection.id)
+        .where(Connection.ended_at.is_(None), Connection.state == ConnectionState.ACTIVE)
+        .group_by(Connection.connector)
+    )
+    return {row[0]: row[1] for row in session.execute(query)}
+
+
 def _told(found: SyncState | None, now: datetime) -> dict[str, Any]:
     if found is None or found.started_at is None:
         every = EVERY_SECONDS if found is None else found.every_seconds

@@ -96,7 +96,7 @@ def _put_by(spool: Spool, read: Read) -> Receipt:
     spool.append(webhook)
     status = EventStatus.QUARANTINED if reading.is_quarantined else EventStatus.ACCEPTED
     fault = reading.reason if reading.is_quarantined else None
-    return Receipt(status, fault, webhook.event_id)
+    return Receipt(status, fault, webhook.event_id, is_spooled=True)
 
 
 def keep_spooled(runtime: Runtime, webhooks: Sequence[Spooled]) -> list[Spooled]:

@@ -32,6 +32,8 @@ class Receipt:
     status: EventStatus
     reason: str | None
     event_id: str
+    is_spooled: bool = False
+    """Whether it waits in the data folder for the database."""
 
 
 @dataclass(frozen=True, slots=True)

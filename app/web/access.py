@@ -14,7 +14,7 @@ from flask.typing import ResponseReturnValue
 from ..access.identity import Identity, Need
 from ..logs import get_logger
 from ..models import Role
-from .bearer import let_program_in
+from .bearer import let_monitor_in, let_program_in
 from .door import Door
 from .forms import check_form, has_zero_byte
 from .problems import problem
@@ -34,6 +34,11 @@ class Open:
     has_form: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Monitor:
+    """A route for what watches over the deployment, by the token that the settings name."""
+
+
 def needs(need: Need) -> Callable[[View], View]:
     """Declare that a route takes this role, or of a program this scope (or one of these)."""
     return _declare(need)
@@ -44,9 +49,14 @@ def open_to_all(*, has_form: bool = False) -> Callable[[View], View]:
     return _declare(Open(has_form))
 
 
-def declared(view: Callable[..., Any]) -> Need | Open | None:
+def for_monitors() -> Callable[[View], View]:
+    """Declare that a route takes RINGNOTE_METRICS_TOKEN."""
+    return _declare(Monitor())
+
+
+def declared(view: Callable[..., Any]) -> Need | Open | Monitor | None:
     """What a route declares; None for one that forgot to."""
-    found: Need | Open | None = getattr(view, DECLARED, None)
+    found: Need | Open | Monitor | None = getattr(view, DECLARED, None)
     return found
 
 
@@ -59,6 +69,8 @@ def guard() -> ResponseReturnValue | None:
             return problem(403, "This address says not whom it is for")
         case Open(has_form):
             return check_form("") if has_form and request.method not in SAFE else None
+        case Monitor():
+            return let_monitor_in()
         case Role():
             return _let_person_in(need)
         case _:
@@ -102,7 +114,7 @@ def _turn_away(door: Door) -> ResponseReturnValue:
     return redirect(url_for("ringnote.door.sign_in", next=wanted))
 
 
-def _declare(need: Need | Open) -> Callable[[View], View]:
+def _declare(need: Need | Open | Monitor) -> Callable[[View], View]:
     def mark(view: View) -> View:
         setattr(view, DECLARED, need)
         return view

@@ -13,7 +13,7 @@ from ..models import Role
 from ..runtime import Runtime
 from ..settings import Settings, from_config, load_settings
 from ..telephony.drain import Drain
-from . import health, sign_in, webhooks
+from . import health, metrics, sign_in, webhooks
 from .access import guard
 from .api import api
 from .console import console
@@ -31,7 +31,8 @@ HSTS = "max-age=31536000"
 class Ringnote:
     """Mounts Ringnote under `url_prefix` of a Flask application; nothing else there changes.
 
-    `webhooks`, `console` and `api` can each be left out; `/healthz` and `/readyz` are always there.
+    `webhooks`, `console` and `api` can each be left out; `/healthz`, `/readyz` and `/metrics`
+    are always there.
     `current_user` is called in each request for a page and says who is signed in to the host:
     `ringnote.person(name, role, clinics)`, or None for nobody. Without it Ringnote has a sign-in of
     its own. `sign_in_url` is where the host signs people in: strangers are led there, with `next`
@@ -85,7 +86,7 @@ class Ringnote:
             raise ConfigError(*(f"init_app has no option {name}" for name in sorted(unknown)))
         chosen = self._options | options
         runtime = self._runtime or _of_host(app, self._settings, chosen["engine"])
-        blueprints = [health.blueprint]
+        blueprints = [health.blueprint, metrics.blueprint]
         blueprints += [webhooks.blueprint] if chosen["webhooks"] else []
         blueprints += [api] if chosen["api"] else []
         blueprints += [console] if chosen["console"] else []
@@ -109,7 +110,8 @@ def create_app(settings: Settings | None = None, *, runtime: Runtime | None = No
 
 
 def create_receiver(settings: Settings | None = None, *, runtime: Runtime | None = None) -> Flask:
-    """Only what the phone system and a load balancer need: webhooks and health, at the root."""
+    """Only what the phone system and a load balancer need, at the root: webhooks and health, and
+    `/metrics` for those who have its token."""
     return _standing_alone(runtime or _runtime(settings), has_pages=False)
 
 

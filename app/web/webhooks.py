@@ -5,8 +5,9 @@ Reads nothing itself: the raw bytes go to telephony's ingest with their time of 
 
 import base64
 import hashlib
+import time
 
-from flask import Blueprint, current_app, jsonify, render_template, request
+from flask import Blueprint, Response, current_app, g, jsonify, render_template, request
 from flask.typing import ResponseReturnValue
 from markupsafe import Markup
 from sqlalchemy.exc import SQLAlchemyError
@@ -14,9 +15,12 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from ..errors import WebhookError
 from ..logs import get_logger
+from ..metrics.tally import Answer, Tally
+from ..models import EventStatus
 from ..runtime import Runtime
 from ..telephony.drain import Drain
 from ..telephony.ingest import take
+from ..telephony.store import Receipt
 from ..telephony.tokens import find_clinic_by_token
 from .access import open_to_all
 from .headers import PLAIN_CONTENT, set_headers
@@ -29,6 +33,8 @@ STYLE = (
     "@media(prefers-color-scheme:dark){body{color:#e3e9ef;background:#15191e}}"
 )
 STYLE_HASH = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
+
+REFUSALS = {404: Answer.UNKNOWN, 413: Answer.TOO_LARGE, 503: Answer.UNAVAILABLE}
 
 log = get_logger(__name__)
 blueprint = Blueprint("webhooks", __name__, template_folder="templates")
@@ -44,6 +50,7 @@ def receive(token: str) -> ResponseReturnValue:
     body = _read_body()
     content_type = request.headers.get("Content-Type", "")
     receipt = take(runtime, token, body, content_type, received_at)
+    g.ringnote_answer = _name(receipt)
     drain: Drain = current_app.extensions["ringnote.drain"]
     drain.look()
     answer = {"status": str(receipt.status)}
@@ -74,6 +81,24 @@ def explain(token: str) -> ResponseReturnValue:
     )
 
 
+@blueprint.before_request
+def begin() -> None:
+    if request.method == "POST":
+        g.ringnote_begun = time.monotonic()
+
+
+@blueprint.after_request
+def count(response: Response) -> Response:
+    begun = g.pop("ringnote_begun", None)
+    # Where a host turned it away, there is none.
+    if begun is not None:
+        answer = g.pop("ringnote_answer", Answer.OTHER)
+        answer = REFUSALS.get(response.status_code, answer)
+        runtime: Runtime = current_app.extensions["ringnote"]
+        runtime.own(Tally).count_webhook(answer, time.monotonic() - begun)
+    return response
+
+
 @blueprint.errorhandler(WebhookError)
 def refuse(error: WebhookError) -> ResponseReturnValue:
     return _error("not_found" if error.status == 404 else "refused", str(error)), error.status
@@ -96,6 +121,13 @@ def apologise(error: Exception) -> ResponseReturnValue:
         log.exception("webhook.failed")
     body = _error("unavailable", "it could not be stored; send it again")
     return body, 503, {"Retry-After": str(RETRY_AFTER_SECONDS)}
+
+
+def _name(receipt: Receipt) -> Answer:
+    if receipt.is_spooled:
+        return Answer.SPOOLED
+    is_accepted = receipt.status is EventStatus.ACCEPTED
+    return Answer.ACCEPTED if is_accepted else Answer.QUARANTINED
 
 
 def _read_body() -> bytes:

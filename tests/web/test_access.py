@@ -13,7 +13,7 @@ from ringnote.access.tokens import add_token
 from ringnote.access.users import add_user
 from ringnote.clock import utc_now
 from ringnote.models import Clinic, Role
-from ringnote.web.access import Open, declared
+from ringnote.web.access import Monitor, Open, declared
 from stories import CALLER, Phone, settle
 
 NUMBERS = itertools.count(1)
@@ -79,6 +79,8 @@ def test_every_route_declares_what_it_needs(app):
     assert [endpoint for endpoint, need in found.items() if need is None] == []
     api = {endpoint for endpoint in found if endpoint.startswith("ringnote.api.")}
     assert {each for each in found.keys() - api if isinstance(found[each], Open)} == OPEN
+    monitored = {endpoint for endpoint, need in found.items() if isinstance(need, Monitor)}
+    assert monitored == {"ringnote.metrics.metrics"}
 
 
 def test_a_route_that_declares_nothing_is_refused_to_all(app, runtime):
@@ -217,4 +219,8 @@ def test_a_token_opens_no_page_and_a_session_no_scope(app, runtime):
 def test_the_receiver_has_no_pages_at_all(runtime):
     app = create_receiver(runtime=runtime)
 
-    assert {rule.endpoint.split(".")[1] for rule in routes(app)} == {"webhooks", "health"}
+    assert {rule.endpoint.split(".")[1] for rule in routes(app)} == {
+        "webhooks",
+        "health",
+        "metrics",
+    }

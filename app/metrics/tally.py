@@ -1,0 +1,108 @@
+"""What this process has done since it began, counted where it happens: its web side, its worker."""
+
+import os
+from collections.abc import Iterator
+from enum import StrEnum
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, Metric
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+
+from ..runtime import Runtime
+
+SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+"""The client library's own switch: a folder in which the processes of one server count together."""
+PREFIX = "ringnote_"
+ANSWER_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0)
+TRY_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+
+
+class Answer(StrEnum):
+    """How a webhook was answered."""
+
+    ACCEPTED = "accepted"
+    QUARANTINED = "quarantined"
+    SPOOLED = "spooled"
+    """200, and kept in the data folder until the database takes it."""
+    UNKNOWN = "unknown_token"
+    TOO_LARGE = "too_large"
+    UNAVAILABLE = "unavailable"
+    """503: kept nowhere."""
+    OTHER = "other"
+    """Whatever else, a sender that broke off in its midst, say."""
+
+
+class Tally(Collector):
+    """The counts of one runtime: `runtime.own(Tally)`. Threads share it.
+
+    With PROMETHEUS_MULTIPROC_DIR it tells those of all processes that share that folder.
+    """
+
+    def __init__(self, _runtime: Runtime) -> None:
+        # Not the library's own registry: two of us in one process, or a host's, would collide.
+        self._registry = CollectorRegistry()
+        self._webhooks = Counter(
+            "ringnote_webhooks",
+            "Webhooks answered, by answer.",
+            ["answer"],
+            registry=self._registry,
+        )
+        self._answer_seconds = Histogram(
+            "ringnote_webhook_seconds",
+            "Seconds from the arrival of a webhook to its answer.",
+            buckets=ANSWER_BUCKETS,
+            registry=self._registry,
+        )
+        self._tries = Counter(
+            "ringnote_tries",
+            "Tries to write an entry to a PMS, by connector and outcome.",
+            ["connector", "outcome"],
+            registry=self._registry,
+        )
+        self._try_seconds = Histogram(
+            "ringnote_try_seconds",
+            "Seconds that a try took, by connector.",
+            ["connector"],
+            buckets=TRY_BUCKETS,
+            registry=self._registry,
+        )
+        self._settled = Counter(
+            "ringnote_settled_subjects",
+            "Calls and conversations settled.",
+            registry=self._registry,
+        )
+        # From the start, so that the first of a kind is seen as an increase.
+        for answer in Answer:
+            self._webhooks.labels(answer)
+
+    def count_webhook(self, answer: Answer, seconds: float) -> None:
+        self._webhooks.labels(answer).inc()
+        self._answer_seconds.observe(seconds)
+
+    def count_try(self, connector: str, outcome: str, seconds: float) -> None:
+        """`outcome` is an attempt's; `seconds` is 0 where nothing could be begun."""
+        self._tries.labels(connector, outcome).inc()
+        if seconds:
+            self._try_seconds.labels(connector).observe(seconds)
+
+    def count_settled(self, subjects: int) -> None:
+        self._settled.inc(subjects)
+
+    def collect(self) -> Iterator[Metric]:
+        for metric in self._source().collect():
+            # A host's own may lie in the same folder.
+            if metric.name.startswith(PREFIX):
+                # When each was made is of no use to anybody, and would double them.
+                metric.samples = [
+                    each for each in metric.samples if not each.name.endswith("_created")
+                ]
+                yield metric
+
+    def close(self) -> None:
+        """It holds nothing open."""
+
+    def _source(self) -> Collector:
+        if os.environ.get(SHARED_FOLDER):
+            found: Collector = MultiProcessCollector(None)  # type: ignore[no-untyped-call]
+            return found
+        return self._registry
