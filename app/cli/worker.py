@@ -5,11 +5,12 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import click
 
 from ..delivery.claim_queries import LEASE_SECONDS
+from ..errors import ConfigError
 from ..logs import configure_logs, get_logger
 from ..runtime import Runtime
 from ..worker import Worker
@@ -19,6 +20,7 @@ STOPPING = {signal.SIGTERM, signal.SIGINT}
 PAUSE_SECONDS = 5.0
 END_SECONDS = LEASE_SECONDS - 2.0
 """How long what was begun may take to be finished once the process is told to end."""
+METRICS_THREADS = 4
 
 log = get_logger(__name__)
 
@@ -26,12 +28,20 @@ log = get_logger(__name__)
 @click.command()
 @click.option("--threads", type=click.IntRange(1, 64), default=8, show_default=True)
 @click.option("--until-idle", is_flag=True, help="Work off all that is due now, then end.")
+@click.option(
+    "--metrics-port", type=click.IntRange(0, 65535), help="Serve /metrics and /healthz there."
+)
+@click.option("--metrics-host", default="127.0.0.1", show_default=True)
 @pass_runtime
-def worker(runtime: Runtime, threads: int, until_idle: bool) -> None:
+def worker(
+    runtime: Runtime, threads: int, until_idle: bool, metrics_port: int | None, metrics_host: str
+) -> None:
     """Settle calls and write to the PMS; any number may run, on any number of machines.
 
     Ctrl-C or SIGTERM ends it once what was begun is finished, within 8 seconds.
     """
+    if until_idle and metrics_port is not None:
+        raise click.UsageError("--metrics-port is for a worker that goes on, without --until-idle.")
     if not is_hosted(click.get_current_context()):
         configure_logs(runtime.settings.log_format)
     _ = runtime.vault
@@ -41,13 +51,37 @@ def worker(runtime: Runtime, threads: int, until_idle: bool) -> None:
         return
     stop = threading.Event()
     thread = threading.Thread(target=keep_working, args=(work, stop), name="ringnote-worker")
-    with signals_held():
-        thread.start()
-        signal.sigwait(STOPPING)
-    end_in_time()
-    stop.set()
-    work.wake()
-    thread.join()
+    with ExitStack() as afterwards:
+        with signals_held():
+            if metrics_port is not None:
+                afterwards.enter_context(_watched(runtime, metrics_host, metrics_port))
+            thread.start()
+            signal.sigwait(STOPPING)
+        end_in_time()
+        stop.set()
+        work.wake()
+        thread.join()
+
+
+@contextmanager
+def _watched(runtime: Runtime, host: str, port: int) -> Iterator[None]:
+    """Have `/metrics` answered in a thread; should that fail, the worker goes on."""
+    # A worker that is not asked to needs no web framework.
+    from ..web.extension import create_monitored
+    from ..web.server import Server
+
+    if not runtime.settings.metrics_token:
+        raise ConfigError("RINGNOTE_METRICS_TOKEN is not set; who reads /metrics has to show it")
+    app = create_monitored(runtime)
+    server = Server(app, host, port, option="--metrics-port", threads=METRICS_THREADS)
+    thread = threading.Thread(target=server.run, name="ringnote-metrics")
+    thread.start()
+    click.echo(f"Metrics are at {server.url}/metrics")
+    try:
+        yield
+    finally:
+        server.stop()
+        thread.join()
 
 
 @contextmanager

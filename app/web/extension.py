@@ -115,6 +115,13 @@ def create_receiver(settings: Settings | None = None, *, runtime: Runtime | None
     return _standing_alone(runtime or _runtime(settings), has_pages=False)
 
 
+def create_monitored(runtime: Runtime) -> Flask:
+    """Health and `/metrics` alone, at the root, for a process that serves nothing else."""
+    app = Flask(__package__, static_folder=None, template_folder=None)
+    Ringnote(app, url_prefix="", webhooks=False, console=False, api=False, runtime=runtime)
+    return app
+
+
 def _mount(app: Flask, url_prefix: str, blueprints: Sequence[Blueprint]) -> None:
     # One roof over all of them, so that no name collides with a blueprint of the host's.
     roof = Blueprint(NAME, __name__)

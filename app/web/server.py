@@ -49,7 +49,9 @@ class Server:
     Raises InputError, in words, if the address cannot be listened on; `option` chooses the port.
     """
 
-    def __init__(self, app: Any, host: str, port: int, *, option: str = "--port") -> None:
+    def __init__(
+        self, app: Any, host: str, port: int, *, option: str = "--port", threads: int = THREADS
+    ) -> None:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         try:
             listener = socket.create_server((host, port), family=family, backlog=1024)
@@ -63,7 +65,7 @@ class Server:
         self._server = create_server(
             app,
             sockets=[listener],
-            threads=THREADS,
+            threads=threads,
             ident=None,
             max_request_body_size=MAX_REQUEST_BYTES,
             # A proxy's headers are kept: whoever asks whether a request is local must see them.
