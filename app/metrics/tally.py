@@ -1,13 +1,18 @@
 """What this process has done since it began, counted where it happens: its web side, its worker."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from enum import StrEnum
+from functools import wraps
+from pathlib import Path
+from typing import Concatenate, ParamSpec
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
+from ..errors import ConfigError
+from ..logs import get_logger
 from ..runtime import Runtime
 
 SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
@@ -15,6 +20,10 @@ SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 PREFIX = "ringnote_"
 ANSWER_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0)
 TRY_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+
+Given = ParamSpec("Given")
+
+log = get_logger(__name__)
 
 
 class Answer(StrEnum):
@@ -32,13 +41,43 @@ class Answer(StrEnum):
     """Whatever else, a sender that broke off in its midst, say."""
 
 
+def _surviving(
+    count: "Callable[Concatenate[Tally, Given], None]",
+) -> "Callable[Concatenate[Tally, Given], None]":
+    """Where the shared folder is gone or full, have nothing more counted, rather than cost a
+    webhook its answer or an entry its end."""
+
+    @wraps(count)
+    def surviving(self: "Tally", /, *given: Given.args, **more: Given.kwargs) -> None:
+        if self.has_failed:
+            return
+        try:
+            count(self, *given, **more)
+        except OSError as error:
+            self.has_failed = True
+            log.warning("metrics.counting_ended", error=type(error).__name__)
+
+    return surviving
+
+
 class Tally(Collector):
     """The counts of one runtime: `runtime.own(Tally)`. Threads share it.
 
-    With PROMETHEUS_MULTIPROC_DIR it tells those of all processes that share that folder.
+    With PROMETHEUS_MULTIPROC_DIR it tells those of all processes that share that folder. Raises
+    ConfigError if nothing can be written there; if that comes later, it counts no more.
     """
 
     def __init__(self, _runtime: Runtime) -> None:
+        self.has_failed = False
+        try:
+            self._begin()
+        except OSError as error:
+            raise ConfigError(
+                f"{SHARED_FOLDER}: nothing can be written to {os.environ.get(SHARED_FOLDER)}"
+                f" ({error.strerror}); name an empty folder that this user may write, or unset it"
+            ) from None
+
+    def _begin(self) -> None:
         # Not the library's own registry: two of us in one process, or a host's, would collide.
         self._registry = CollectorRegistry()
         self._webhooks = Counter(
@@ -75,16 +114,19 @@ class Tally(Collector):
         for answer in Answer:
             self._webhooks.labels(answer)
 
+    @_surviving
     def count_webhook(self, answer: Answer, seconds: float) -> None:
         self._webhooks.labels(answer).inc()
         self._answer_seconds.observe(seconds)
 
+    @_surviving
     def count_try(self, connector: str, outcome: str, seconds: float) -> None:
         """`outcome` is an attempt's; `seconds` is 0 where nothing could be begun."""
         self._tries.labels(connector, outcome).inc()
         if seconds:
             self._try_seconds.labels(connector).observe(seconds)
 
+    @_surviving
     def count_settled(self, subjects: int) -> None:
         self._settled.inc(subjects)
 
@@ -102,7 +144,11 @@ class Tally(Collector):
         """It holds nothing open."""
 
     def _source(self) -> Collector:
-        if os.environ.get(SHARED_FOLDER):
-            found: Collector = MultiProcessCollector(None)  # type: ignore[no-untyped-call]
-            return found
-        return self._registry
+        folder = os.environ.get(SHARED_FOLDER)
+        if not folder:
+            return self._registry
+        if not Path(folder).is_dir():
+            # Rather nothing of it than no scrape.
+            return CollectorRegistry()
+        found: Collector = MultiProcessCollector(None)  # type: ignore[no-untyped-call]
+        return found

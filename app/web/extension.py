@@ -9,6 +9,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from ..db import Database
 from ..errors import ConfigError
+from ..metrics.tally import Tally
 from ..models import Role
 from ..runtime import Runtime
 from ..settings import Settings, from_config, load_settings
@@ -95,6 +96,8 @@ class Ringnote:
         if chosen["console"] or chosen["api"]:
             # A missing key is told here, not at the first form or second page.
             _ = runtime.secret_key
+        # As is a folder for the counts that cannot be written.
+        runtime.own(Tally)
         app.extensions[NAME] = runtime
         app.extensions[DRAIN] = Drain(runtime)
         app.extensions[DOOR] = Door(runtime, chosen["current_user"], chosen["sign_in_url"])

@@ -7,6 +7,7 @@ import flask
 import pytest
 import requests
 import sqlalchemy as sa
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from factories import make_clinic, make_connection, make_entry
 from ringnote import Ringnote, create_app, create_receiver
@@ -81,7 +82,9 @@ def test_it_answers_in_the_format_that_prometheus_asks_for_first(monitored):
     answer = create_app(runtime=monitored).test_client().get("/metrics", headers=headers)
 
     assert answer.content_type.startswith("application/openmetrics-text")
-    assert answer.text.endswith("# EOF\n")
+    families = {each.name: each.type for each in text_string_to_metric_families(answer.text)}
+    assert families["ringnote_webhooks"] == "counter"
+    assert families["ringnote_entries"] == "gauge"
 
 
 @pytest.mark.parametrize(
