@@ -202,7 +202,8 @@ class History:
         self._tell(hand, what, args, way)
 
     def _may_be_late(self, what):
-        return what in CREATES and self.able.idempotency_key
+        # Where nothing can be deleted, and no key is kept, that is another of those windows.
+        return what in CREATES and self.able.idempotency_key and self.able.delete_note
 
     def _tell(self, hand, what, args, way):
         def carry_out():
