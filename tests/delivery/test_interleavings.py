@@ -190,9 +190,9 @@ class History:
                 self._run_out(hand.work.lease_token)
             return
         what, args = hand.asks
-        is_late = hand.work.lease_token in self.lost and what not in (*CREATES, *READS)
-        # A late amendment of a worker that dies is the window that docs/guarantees.md tells of.
-        hand.must_live |= is_late
+        # What a worker that dies writes late is a window that docs/guarantees.md tells of.
+        is_harmless = what in READS or (what in CREATES and self.able.delete_note)
+        hand.must_live |= hand.work.lease_token in self.lost and not is_harmless
         ways = ["do"] if is_well else ["do", "do", "do", "lose", "refuse", "limit"]
         if not is_well and not hand.must_live:
             ways += ["die before", "die after"]
@@ -202,7 +202,7 @@ class History:
         self._tell(hand, what, args, way)
 
     def _may_be_late(self, what):
-        # Where nothing can be deleted, and no key is kept, that is another of those windows.
+        # Where nothing can be deleted, or no key is kept, that is another of those windows.
         return what in CREATES and self.able.idempotency_key and self.able.delete_note
 
     def _tell(self, hand, what, args, way):
