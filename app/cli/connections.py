@@ -12,6 +12,7 @@ from ..connectors import CONNECTORS, find_connector
 from ..delivery.account_trial import Trial, try_connection
 from ..delivery.connecting import Asking, Wanted, read_since
 from ..delivery.connecting import connect as make_connection
+from ..delivery.connection_trail import keep_act, tell_acts
 from ..delivery.connections import (
     end_connection,
     find_connection,
@@ -21,9 +22,10 @@ from ..delivery.connections import (
 from ..errors import InputError
 from ..models import Clinic, Connection, ConnectionState, OutboxRow, Pace, WhenInDoubt
 from ..runtime import Runtime
-from .context import get_clinic, pass_runtime
+from .context import get_clinic, pass_runtime, who
 from .given import read_given, secret_option, set_option
-from .output import emit, json_option, print_fields, printable, say
+from .output import emit, json_option, local, print_fields, printable, say
+from .telling import show_decisions
 
 PAUSED_BY_HAND = "paused by a person"
 
@@ -75,10 +77,10 @@ def connect(
         since=_read_since(since, found),
         when_in_doubt=WhenInDoubt(when_in_doubt),
     )
-    connection_id, trouble = make_connection(runtime, runtime.http, found.id, wanted, Asking())
+    connection_id, trouble = make_connection(runtime, runtime.http, found.id, wanted, Asking(who()))
     with runtime.db.reading() as session:
         value = _value(session, found, session.get_one(Connection, connection_id))
-    emit(value, as_json, lambda: _show(value))
+    emit(value, as_json, lambda: _show(value, found.timezone))
     if trouble:
         say(f"It is connected, but signing in failed just now: {trouble}.")
 
@@ -91,9 +93,11 @@ def disconnect(runtime: Runtime, clinic: str, as_json: bool) -> None:
     """End CLINIC's connection; what it is still owed waits for another one."""
     with runtime.db.transaction() as session:
         found, connection = _get_connection(session, clinic)
-        end_connection(session, connection.id, runtime.clock())
+        now = runtime.clock()
+        end_connection(session, connection.id, now)
+        keep_act(session, connection, "disconnect", who(), now)
         value = _value(session, found, connection)
-    emit(value, as_json, lambda: _show(value))
+    emit(value, as_json, lambda: _show(value, found.timezone))
 
 
 @click.group()
@@ -153,8 +157,10 @@ def pause(runtime: Runtime, clinic: str, reason: str, as_json: bool) -> None:
     with runtime.db.transaction() as session:
         found, connection = _get_connection(session, clinic)
         pause_connection(session, connection.id, reason)
+        why = "" if reason == PAUSED_BY_HAND else reason
+        keep_act(session, connection, "pause", who(), runtime.clock(), why)
         value = _value(session, found, connection)
-    emit(value, as_json, lambda: _show(value))
+    emit(value, as_json, lambda: _show(value, found.timezone))
 
 
 @connection.command()
@@ -166,8 +172,9 @@ def resume(runtime: Runtime, clinic: str, as_json: bool) -> None:
     with runtime.db.transaction() as session:
         found, connection = _get_connection(session, clinic)
         resume_connection(session, runtime.db, connection.id)
+        keep_act(session, connection, "resume", who(), runtime.clock())
         value = _value(session, found, connection)
-    emit(value, as_json, lambda: _show(value))
+    emit(value, as_json, lambda: _show(value, found.timezone))
 
 
 @connection.command("show")
@@ -177,16 +184,19 @@ def resume(runtime: Runtime, clinic: str, as_json: bool) -> None:
 def show(runtime: Runtime, clinic: str, as_json: bool) -> None:
     """Show how CLINIC's connection stands; its secrets by name only."""
     with runtime.db.reading() as session:
-        value = _value(session, *_get_connection(session, clinic))
-    emit(value, as_json, lambda: _show(value))
+        found, connection = _get_connection(session, clinic)
+        value = _value(session, found, connection)
+    emit(value, as_json, lambda: _show(value, found.timezone))
 
 
 def _get_connection(session: Session, named: str) -> tuple[Clinic, Connection]:
     found = get_clinic(session, named)
     connection = find_connection(session, found.id)
     if connection is None:
+        ended = [each for each in tell_acts(session, found.id)[-1:] if each["kind"] == "disconnect"]
+        told = [f" ({each['by']} ended it {local(each['at'], found.timezone)})" for each in ended]
         raise InputError(
-            f"{found.name} is connected to no PMS; see: ringnote connect --help"
+            f"{found.name} is connected to no PMS{''.join(told)}; see: ringnote connect --help"
             f" (connectors: {', '.join(CONNECTORS)})"
         )
     return found, connection
@@ -213,17 +223,20 @@ def _value(session: Session, found: Clinic, connection: Connection) -> dict[str,
         "owed": session.scalars(owed).one(),
         "created_at": connection.created_at,
         "ended_at": connection.ended_at,
+        "decisions": tell_acts(session, found.id),
     }
 
 
-def _show(value: dict[str, Any]) -> None:
+def _show(value: dict[str, Any], zone: str) -> None:
     shown = value | {
+        "decisions": None,
         "settings": ", ".join(f"{name}={_short(each)}" for name, each in value["settings"].items()),
         "secrets": ", ".join(value["secrets"]),
         "watch_only": "yes, nothing is written" if value["watch_only"] else None,
         "owed": f"{value['owed']} to write",
     }
     print_fields(shown)
+    show_decisions(value["decisions"], zone)
 
 
 def _short(setting: str) -> str:

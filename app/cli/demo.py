@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from .. import schema
 from ..access.users import add_user, find_user, make_link
 from ..delivery.account_settings import connector_for
+from ..delivery.connection_trail import keep_act
 from ..delivery.connections import (
     find_connection,
     open_connection,
@@ -174,6 +175,7 @@ def _connect(stage: Stage) -> tuple[Clinic, Connection]:
             connection = open_connection(
                 session, runtime, clinic.id, "sandbox", settings, secret, now=now
             )
+            keep_act(session, connection, "connect", USER, now)
         resume_connection(session, runtime.db, connection.id)
     return clinic, connection
 

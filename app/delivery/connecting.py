@@ -11,6 +11,7 @@ from ..http import Http
 from ..models import Clinic, WhenInDoubt
 from ..runtime import Runtime
 from .account_settings import as_option, make_connector
+from .connection_trail import keep_act
 from .connections import count_foreign, find_connection, open_connection
 
 FOREIGN = (
@@ -35,9 +36,11 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """How it is asked for: in what words a missing setting and a day are to be given, and the id of
-    the connection that it takes the place of, where the person saw one (0 where they saw none)."""
+    """By whom and how it is asked for: in what words a missing setting and a day are to be given,
+    and the id of the connection that it takes the place of, where the person saw one (0 where they
+    saw none)."""
 
+    by: str
     how: Callable[[Setting], str] = as_option
     how_since: str = "Give --since"
     seen: int | None = None
@@ -72,6 +75,7 @@ def connect(
             account_id=account_id,
             now=runtime.clock(),
         )
+        keep_act(session, connection, "connect", asking.by, runtime.clock())
         if wanted.since is None and (count := count_foreign(session, connection)):
             raise InputError(FOREIGN.format(count=count, how=asking.how_since))
         return connection.id, trouble

@@ -113,7 +113,7 @@ class Decision(Base):
     id: Mapped[Key]
     clinic_id: Mapped[Ref] = mapped_column(sa.ForeignKey("ringnote_clinic.id", ondelete="CASCADE"))
     subject_kind: Mapped[str]
-    """'call', 'conversation', 'number' or 'callback'."""
+    """'call', 'conversation', 'number', 'callback' or 'connection'."""
     subject_key: Mapped[str]
     kind: Mapped[str]
     """'correct', 'map', 'ignore', 'close', 'reopen', 'confirm', …"""

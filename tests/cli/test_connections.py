@@ -74,6 +74,30 @@ def test_a_connected_clinic_s_account_is_shown_without_its_secrets(runtime, clin
     assert TOKEN not in run(runtime, "connection", "show", "Oak").output
 
 
+def test_who_connected_paused_resumed_and_ended_it_is_kept_and_told(
+    runtime, clinic, pms, monkeypatch
+):
+    monkeypatch.setattr("ringnote.cli.connections.who", lambda: "kim")
+    connect(runtime, pms)
+    value(runtime, "connection", "pause", "Oak", "--reason", "the vet moves house")
+    value(runtime, "connection", "resume", "Oak")
+
+    told = run(runtime, "connection", "show", "Oak").stdout
+    ended = value(runtime, "disconnect", "Oak")["decisions"]
+    gone = run(runtime, "connection", "show", "Oak").stderr
+
+    assert [(each["by"], each["kind"], each["why"]) for each in ended] == [
+        ("kim", "connect", ""),
+        ("kim", "pause", "the vet moves house"),
+        ("kim", "resume", ""),
+        ("kim", "disconnect", ""),
+    ]
+    assert "kim: pause pms=Sandbox PMS (the vet moves house)" in told
+    assert "Oak is connected to no PMS (kim ended it 20" in gone
+    connect(runtime, pms)
+    assert len(value(runtime, "connection", "show", "Oak")["decisions"]) == 5
+
+
 def test_a_secret_may_come_from_a_file_or_a_pipe_or_begin_with_an_at_sign(
     runtime, clinic, pms, tmp_path
 ):

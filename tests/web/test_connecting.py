@@ -95,6 +95,7 @@ def test_a_clinic_is_connected_and_tested_then_paused_resumed_and_ended(
     admin.post("/connection/resume", shown)
     connection = in_use(runtime, clinic)
     ended = admin.post("/connection/end", shown)
+    trail = re.findall(r"<span>kim ([^<]*)</span>", admin.get().text)
 
     assert connection.settings == {"base_url": pms + "/", "rate": "100/10"}
     assert runtime.vault.open(connection.secrets) == {"token": TOKEN}
@@ -103,6 +104,12 @@ def test_a_clinic_is_connected_and_tested_then_paused_resumed_and_ended(
     assert "Remove the task: removed" in tested
     assert list(store.records.after("note", 0, 9, client_id=client)) == []
     assert "Paused by kim" in paused
+    assert trail == [
+        "disconnected it from Sandbox PMS",
+        "resumed Sandbox PMS",
+        "paused Sandbox PMS",
+        "connected it to Sandbox PMS",
+    ]
     assert in_use(runtime, clinic) is None
     assert ended.status_code == 302
     assert TOKEN not in shown + tested + paused

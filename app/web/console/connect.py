@@ -18,7 +18,7 @@ from ...delivery.connecting import Asking, Wanted, connect, read_since
 from ...delivery.connections import find_connection
 from ...errors import ConfigError, InputError
 from ...models import Clinic, Connection, Role, WhenInDoubt
-from ..access import needs
+from ..access import needs, who
 from .connection import clinic_of, runtime_of, show_connection
 from .pages import BIGGEST_ID_DIGITS, console
 
@@ -94,7 +94,7 @@ def connect_pms() -> ResponseReturnValue:
             since=read_since(how["since"], clinic.timezone) if how["since"] else None,
             when_in_doubt=how["when_in_doubt"],
         )
-        asking = Asking(lambda _: "", "Give a day since when to write", how["seen"])
+        asking = Asking(who().name, lambda _: "", "Give a day since when to write", how["seen"])
         http = runtime.http.within(SIGN_IN_SECONDS)
         _, trouble = connect(runtime, http, clinic.id, wanted, asking)
     except (ConfigError, InputError) as error:

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from ...connectors import find_connector
 from ...delivery.account_trial import Trial, try_connection
 from ...delivery.connecting import MEANWHILE
+from ...delivery.connection_trail import Act, keep_act, tell_acts
 from ...delivery.connections import (
     end_connection,
     find_connection,
@@ -64,6 +65,7 @@ def pause_pms() -> ResponseReturnValue:
     """Write nothing until it is resumed."""
     return _change(
         lambda session, held: pause_connection(session, held.id, f"paused by {who().name}"),
+        "pause",
         "paused",
     )
 
@@ -73,7 +75,9 @@ def pause_pms() -> ResponseReturnValue:
 def resume_pms() -> ResponseReturnValue:
     """Write again, beginning with what is owed."""
     db = runtime_of().db
-    return _change(lambda session, held: resume_connection(session, db, held.id), "resumed")
+    return _change(
+        lambda session, held: resume_connection(session, db, held.id), "resume", "resumed"
+    )
 
 
 @console.post("/connection/end")
@@ -81,7 +85,9 @@ def resume_pms() -> ResponseReturnValue:
 def end_pms() -> ResponseReturnValue:
     """End it; what is owed waits for another one."""
     now = runtime_of().clock()
-    return _change(lambda session, held: end_connection(session, held.id, now), "disconnected")
+    return _change(
+        lambda session, held: end_connection(session, held.id, now), "disconnect", "disconnected"
+    )
 
 
 def show_connection(
@@ -95,7 +101,7 @@ def show_connection(
     """The page, with what was just done or tried."""
     with runtime_of().db.reading() as session:
         held = find_connection(session, clinic.id)
-        owed = 0
+        owed, acts = 0, tell_acts(session, clinic.id)
         if held:
             count = sa.select(sa.func.count()).where(OutboxRow.connection_id == held.id)
             owed = session.scalars(count).one()
@@ -108,6 +114,7 @@ def show_connection(
         title=kind.title if kind else held.connector if held else "",
         settings=_settings(held) if held else [],
         owed=owed,
+        acts=acts,
         done=done,
         trouble=trouble,
         trial=trial,
@@ -133,14 +140,17 @@ def runtime_of() -> Runtime:
     return runtime
 
 
-def _change(act: Callable[[Session, Connection], object], done: str) -> ResponseReturnValue:
-    """Do it to the connection that the form is of, if the clinic has it still."""
+def _change(
+    change: Callable[[Session, Connection], object], act: Act, done: str
+) -> ResponseReturnValue:
+    """Do it to the connection that the form is of, if the clinic has it still, and keep who did."""
     clinic, runtime = clinic_of(request.form), runtime_of()
     with runtime.db.transaction() as session:
         held = get_connection(session, _number("connection"))
         if held.clinic_id != clinic.id or held.ended_at:
             raise InputError(MEANWHILE)
-        act(session, held)
+        change(session, held)
+        keep_act(session, held, act, who().name, runtime.clock())
     runtime.waker.notify()
     return redirect(url_for(".connection", clinic=clinic.id, done=done))
 
