@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from .delivery.accounts import Accounts
 from .delivery.read_back import claim_turn, leave_unread, read_back
+from .delivery.refused import pause_if_refused
 from .directory.lookup import answer_lookup, claim_lookup, put_off
 from .directory.sync import follow_clients
 from .directory.sync_state import claim_due
@@ -67,14 +68,17 @@ def take_lookup(place: Workplace, besides: Collection[int]) -> Job | None:
         return None
 
     def ask() -> None:
+        connection_id = place.accounts.find_id(asked.clinic_id)
         try:
-            connector = place.accounts.connector_of_clinic(asked.clinic_id)
+            connector = place.accounts.connector(connection_id) if connection_id else None
         except ConfigError as error:
             # Its plugin is gone, say: of that, entries and the sync tell.
             put_off(db, asked)
             log.warning("lookup.put_off", clinic_id=asked.clinic_id, reason=str(error))
             return
-        answer_lookup(db, asked, connector, place.runtime.clock)
+        is_refused = answer_lookup(db, asked, connector, place.runtime.clock)
+        if is_refused and connector and connection_id:
+            pause_if_refused(db, connection_id, connector)
 
     return Job(ask, asked.clinic_id)
 
@@ -87,9 +91,11 @@ def take_sync(place: Workplace, besides: Collection[int]) -> Job | None:
         return None
 
     def follow() -> None:
-        follow_clients(
+        is_refused = follow_clients(
             db, claimed, place.accounts.connector, place.runtime.clock, place.is_stopping
         )
+        if is_refused and (connector := place.accounts.connector(claimed.connection_id)):
+            pause_if_refused(db, claimed.connection_id, connector)
 
     return Job(follow, claimed.clinic_id)
 

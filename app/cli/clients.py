@@ -3,17 +3,20 @@
 import time
 from collections.abc import Callable
 from functools import partial
+from shlex import quote
 from typing import Any
 
 import click
 from sqlalchemy.orm import Session
 
+from ..connectors.base import Connector
 from ..delivery.account_settings import connector_for
 from ..delivery.connections import find_connection
+from ..delivery.refused import pause_if_refused
 from ..directory.find import find_number
 from ..directory.sync import SyncResult, sync_clients
 from ..directory.sync_state import set_schedule, tell_sync
-from ..errors import InputError, Temporary
+from ..errors import CredentialsRejected, InputError, Temporary
 from ..models import Clinic, Connection
 from ..runtime import Runtime
 from .client_list import import_
@@ -66,7 +69,10 @@ def sync(runtime: Runtime, clinic: str, full: bool, remove_missing: bool, as_jso
             progress,
             remove_missing=remove_missing,
         )
-        result = _sync_to_the_end(run, full)
+        try:
+            result = _sync_to_the_end(run, full)
+        except CredentialsRejected as error:
+            raise _refused(runtime, found, connection, connector, error) from None
     emit(_sync_value(result), as_json, lambda: _show_sync(result))
     if result.reason:
         say(f"The sync stopped before the end: {result.reason}.")
@@ -110,6 +116,26 @@ def _connection(session: Session, clinic: Clinic) -> Connection:
     if connection is None:
         raise InputError(f"{clinic.name} has no PMS; see: ringnote connect --help")
     return connection
+
+
+def _refused(
+    runtime: Runtime,
+    clinic: Clinic,
+    connection: Connection,
+    connector: Connector,
+    error: CredentialsRejected,
+) -> InputError:
+    """What to tell of a sync that was refused; a refused account is paused."""
+    name = quote(clinic.name)
+    if pause_if_refused(runtime.db, connection.id, connector):
+        return InputError(
+            f"The sync was refused, and so is signing in: {error}. The connection is paused; once"
+            f" the account is mended: ringnote connection test {name}, or connect it anew"
+        )
+    return InputError(
+        f"The sync was refused: {error}. What the account may not do:"
+        f" ringnote connection test {name}"
+    )
 
 
 def _sync_to_the_end(run: Callable[..., SyncResult], full: bool) -> SyncResult:

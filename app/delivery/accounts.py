@@ -56,11 +56,11 @@ class Accounts:
                 declare(session, db, connection_id, made.rates)
         return made
 
-    def connector_of_clinic(self, clinic_id: int) -> Connector | None:
-        """The connector of the connection that the clinic has in use; None if it has none."""
+    def find_id(self, clinic_id: int) -> int | None:
+        """The connection that the clinic has in use; None if it has none."""
         with self._runtime.db.reading() as session:
             connection = find_connection(session, clinic_id)
-        return self.connector(connection.id) if connection else None
+        return connection.id if connection else None
 
     def give_back(self, connection_id: int, tokens: int) -> None:
         """Give back requests that were bought for a try and not made. Commits, if it can."""

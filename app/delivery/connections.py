@@ -225,6 +225,12 @@ def resume_connection(session: Session, db: Database, connection_id: int) -> int
         .where(Pace.connection_id == connection_id)
         .values(blocked_until=None, blocked_by=None, failures=0)
     )
+    # A run that was refused would wait for an hour yet.
+    session.execute(
+        sa.update(SyncState)
+        .where(SyncState.connection_id == connection_id, SyncState.reason.is_not(None))
+        .values(due_at=db.now())
+    )
     # What a person must look at stays out of sight, what is being written keeps its lease, and what
     # is retried at a rate its turn.
     set_aside = sa.select(Entry.id).where(Entry.state == EntryState.SET_ASIDE)

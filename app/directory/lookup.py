@@ -75,8 +75,9 @@ def is_being_asked(session: Session, clinic_id: int, number: str) -> bool:
     return session.scalars(query).first() is not None
 
 
-def answer_lookup(db: Database, lookup: Asked, connector: Connector | None, clock: Clock) -> None:
+def answer_lookup(db: Database, lookup: Asked, connector: Connector | None, clock: Clock) -> bool:
     """Ask the PMS and keep what it says; where it knows nobody, make the client that is wanted.
+    Returns whether the PMS refused to be asked.
 
     `connector` is None where the clinic has none in use. No transaction is open while the PMS is
     asked. Commits.
@@ -85,16 +86,18 @@ def answer_lookup(db: Database, lookup: Asked, connector: Connector | None, cloc
         found = _ask(connector, lookup.number)
         if found or connector is None or not _may_create(lookup, connector):
             _store(db, lookup, found, "lookup", clock())
-            return
+            return False
         lookup = _take_on(db, lookup)
         _create(db, lookup, connector, clock)
     except CredentialsRejected:
         _postpone(db, lookup, REFUSED_SECONDS, has_failed=False)
+        return True
     except RateLimited as error:
         _postpone(db, lookup, error.retry_after or FIRST_WAIT_SECONDS, has_failed=False)
     except ConnectorError as error:
         named = error.retry_after if isinstance(error, Temporary) else None
         _postpone(db, lookup, named or _back_off(lookup.failures), has_failed=True)
+    return False
 
 
 def put_off(db: Database, lookup: Asked) -> None:

@@ -82,8 +82,9 @@ def follow_clients(
     find_connector: Callable[[int], Connector | None],
     clock: Clock,
     is_stopping: Callable[[], bool],
-) -> None:
-    """Do a run that the worker claimed, and log how it went; the next is due by itself.
+) -> bool:
+    """Do a run that the worker claimed, and log how it went; the next is due by itself. Returns
+    whether the PMS refused to be read.
 
     `find_connector` gives a connection's connector, None for one that is gone; it raises
     ConfigError where none can be made here, say as its plugin is not installed.
@@ -94,16 +95,17 @@ def follow_clients(
     except ConfigError as error:
         stop_early(db, claimed, str(error))
         log.warning("sync.stopped", **names, error=type(error).__name__, reason=str(error))
-        return
+        return False
     if connector is None:
-        return
+        return False
     try:
         result = run_sync(db, claimed, connector, clock, is_stopping=is_stopping)
     except (ConnectorError, InputError) as error:
         log.warning("sync.stopped", **names, error=type(error).__name__, reason=str(error))
-        return
+        return isinstance(error, CredentialsRejected)
     told = {"clients": result.clients, "full": result.is_full, "reason": result.reason}
     log.info("sync.done" if result.reason is None else "sync.stopped", **names, **told)
+    return False
 
 
 def run_sync(

@@ -160,6 +160,17 @@ def test_an_account_that_cannot_be_signed_in_to_is_connected_with_a_warning(runt
     assert "wrong-0142" not in result.output
 
 
+def test_a_sync_that_is_refused_pauses_the_connection_and_says_how_to_go_on(runtime, clinic, pms):
+    connect(runtime, pms, token="wrong-0142")
+
+    refused = run(runtime, "clients", "sync", "Oak", "--json")
+
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert "The connection is paused" in refused.stderr
+    assert "ringnote connection test Oak" in refused.stderr
+    assert value(runtime, "connection", "show", "Oak")["paused_by"] == "refused"
+
+
 def test_testing_signs_in(runtime, clinic, pms):
     connect(runtime, pms)
 
