@@ -82,6 +82,7 @@ PURE = {
     "ledger/preview.py",
     "ledger/rehearsal.py",
     "ledger/rules.py",
+    "ledger/set_aside.py",
     "ledger/compose.py",
     "ledger/episodes.py",
     "ledger/templates.py",

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import click
+from sqlalchemy.orm import Session
 
 from ..curl import as_curl, is_cut, secret_names
-from ..delivery.answers import confirm_entry
+from ..delivery.answers import confirm_entry, leave_entry
 from ..errors import InputError
 from ..ledger.entries import list_entries, show_entry_story
 from ..ledger.rows import read_entries_where
@@ -93,18 +94,26 @@ def confirm(runtime: Runtime, entry_id: int, pms_id: str | None, as_json: bool) 
     """Say that an entry which was perhaps written stands in the PMS: it is not written again."""
     now = runtime.clock()
     with runtime.db.transaction() as session:
-        entry = session.get(Entry, entry_id, with_for_update=True)
-        if entry is None:
-            raise InputError(f"There is no entry {entry_id}; see: ringnote entries list")
+        entry = _get_entry(session, entry_id)
         confirm_entry(session, runtime.db, entry, (pms_id or "").strip() or None, who(), now)
-        session.flush()
-        [standing] = read_entries_where(session, Entry.id == entry_id, 1)
-        value = {
-            "id": entry_id,
-            "state": entry.state.value,
-            "pms_id": entry.pms_id,
-            "standing": standing.in_words(None, now),
-        }
+        value = _value(session, runtime, entry)
+    emit(value, as_json, lambda: click.echo(f"Entry {entry_id}: {value['standing']}."))
+
+
+@entries.command()
+@click.argument("entry_id", type=ID, metavar="ID")
+@click.option("--why", default="", help="Kept with who said so.")
+@json_option
+@pass_runtime
+def leave(runtime: Runtime, entry_id: int, why: str, as_json: bool) -> None:
+    """Leave an entry that the PMS refuses: it is tried no more, unless it changes.
+
+    Whatever else came of the same call goes on as it was; `entries retry ID` takes it back.
+    """
+    with runtime.db.transaction() as session:
+        entry = _get_entry(session, entry_id)
+        leave_entry(session, entry, who(), why, runtime.clock())
+        value = _value(session, runtime, entry)
     emit(value, as_json, lambda: click.echo(f"Entry {entry_id}: {value['standing']}."))
 
 
@@ -134,3 +143,22 @@ def curl(runtime: Runtime, entry_id: int, number: int | None, as_json: bool) -> 
         say(f"Set {', '.join(f'${name}' for name in names)} first.")
     if any(is_cut(each) for each in kept):
         say("A body was too long to be kept whole, so a command would send a part of it.")
+
+
+def _get_entry(session: Session, entry_id: int) -> Entry:
+    """The entry, locked."""
+    entry = session.get(Entry, entry_id, with_for_update=True)
+    if entry is None:
+        raise InputError(f"There is no entry {entry_id}; see: ringnote entries list")
+    return entry
+
+
+def _value(session: Session, runtime: Runtime, entry: Entry) -> dict[str, Any]:
+    session.flush()
+    [standing] = read_entries_where(session, Entry.id == entry.id, 1)
+    return {
+        "id": entry.id,
+        "state": entry.state.value,
+        "pms_id": entry.pms_id,
+        "standing": standing.in_words(None, runtime.clock()),
+    }

@@ -17,6 +17,7 @@ from ..delivery.retries_told import tell_retry
 from ..errors import InputError
 from ..ledger.entries import tell_clinic
 from ..ledger.rows import read_clinics, read_entries_where
+from ..ledger.set_aside import LEFT
 from ..models import Clinic, Entry, EntryKind, EntryState
 from ..runtime import Runtime
 from .context import find_clinic_id, pass_runtime, who
@@ -111,7 +112,8 @@ def retry(
 def _retry_named(runtime: Runtime, ids: tuple[int, ...], wanted: Filter, as_json: bool) -> None:
     now = runtime.clock()
     with runtime.db.transaction() as session:
-        query = sa.select(Entry).where(wanted.condition(session), Entry.id.in_(ids))
+        may_be = sa.or_(wanted.condition(session), Entry.reason.endswith(LEFT))
+        query = sa.select(Entry).where(may_be, Entry.id.in_(ids))
         found = session.scalars(query.order_by(Entry.id).with_for_update()).all()
         named = [entry.id for entry in found]
         _require(session, ids, named)
@@ -137,7 +139,7 @@ def _require(session: Session, ids: tuple[int, ...], found: list[int]) -> None:
             said = f"it is {entry.state.value}" if entry else "there is none with this id"
             raise InputError(
                 f"Entry {entry_id} cannot be retried: {said};"
-                " only what is retrying or set_aside can."
+                " only what is retrying, set_aside or was left can."
             )
 
 

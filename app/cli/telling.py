@@ -62,6 +62,17 @@ def show_entry(entry: Mapping[str, Any], *, exchanges: bool = False) -> None:
             ("comes of", ", ".join(f"{o['kind']} {o['key']}" for o in entry.get("origins", []))),
         ]
     )
+    if refusal := entry["refusal"]:
+        leave = f"ringnote entries leave {entry['id']}" if entry["may_be_left"] else ""
+        _fields(
+            [
+                ("the PMS said", refusal["said"]),
+                ("that means", refusal["means"]),
+                ("to do", refusal["to_do"]),
+                ("to try again", f"ringnote entries retry {entry['id']}"),
+                ("to leave it", leave),
+            ]
+        )
     for line in entry["body"].splitlines():
         click.echo(printable(f"  | {line}"))
     for each in entry["tries"]:

@@ -1,4 +1,5 @@
-"""What people answer of an entry that was perhaps written: it stands there, or it does not.
+"""What people answer of an entry that was set aside: of one that was perhaps written, that it
+stands there or does not; of one that the PMS refuses, that it is left.
 
 Moves rows, and keeps each answer as a decision about what the entry comes of.
 """
@@ -13,6 +14,7 @@ from ..db import Database
 from ..errors import InputError
 from ..ledger.reconcile import NOT_AMENDED, find_connection_in_use, place
 from ..ledger.rows import read_origins
+from ..ledger.set_aside import LEFT
 from ..models import (
     Call,
     Conversation,
@@ -73,8 +75,35 @@ def deny_entry(session: Session, entry: Entry, by: str, now: datetime) -> None:
     _keep(session, entry, "write_again", {}, by, now)
 
 
+def leave_entry(session: Session, entry: Entry, by: str, why: str, now: datetime) -> None:
+    """Take a person's word that an entry which the PMS refuses is left as it stands there, or does
+    not: it is not tried before it changes, or somebody has it retried. Does not commit.
+
+    Raises InputError for one that is not set aside, or was perhaps written.
+    """
+    if entry.state is not EntryState.SET_ASIDE:
+        raise InputError(
+            f"Entry {entry.id} cannot be left: it is {entry.state.value}, not set aside."
+        )
+    row = session.get(OutboxRow, entry.id, with_for_update=True)
+    if entry.doubt is not None or row is not None:
+        raise InputError(
+            f"Entry {entry.id} cannot be left: perhaps it was written. Look in the PMS for"
+            f" {entry.reference}, then confirm it or have it retried."
+        )
+    entry.state = EntryState.SYNCED if entry.pms_id else EntryState.WITHDRAWN
+    entry.reason, entry.updated_at = f"{by} {LEFT}", now
+    _keep(session, entry, "leave", {}, by, now, why)
+
+
 def _keep(
-    session: Session, entry: Entry, kind: str, value: dict[str, Any], by: str, now: datetime
+    session: Session,
+    entry: Entry,
+    kind: str,
+    value: dict[str, Any],
+    by: str,
+    now: datetime,
+    why: str = "",
 ) -> None:
     origin = next(iter(read_origins(session, [entry])[entry.id]), None)
     subject = _find_subject(session, *origin) if origin else None
@@ -88,6 +117,7 @@ def _keep(
                 value={"entry": entry.id, **value},
                 made_at=now,
                 made_by=by,
+                why=why,
             )
         )
 

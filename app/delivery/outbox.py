@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from ..db import Database
 from ..ledger.reconcile import enqueue, place
+from ..ledger.set_aside import is_left
 from ..models import Connection, Doubt, Entry, EntryState, OutboxRow, Pace
 from .account_settings import host_of
 from .answers import deny_entry
@@ -76,7 +77,7 @@ def retry_entries(session: Session, db: Database, entries: Sequence[Entry], by: 
     now = db.present(session)
     count = 0
     for entry in entries:
-        if entry.state in (EntryState.SET_ASIDE, EntryState.RETRYING):
+        if entry.state in (EntryState.SET_ASIDE, EntryState.RETRYING) or is_left(entry.reason):
             connection = session.scalars(
                 sa.select(Connection).where(
                     Connection.clinic_id == entry.clinic_id, Connection.ended_at.is_(None)

@@ -34,6 +34,7 @@ from .rows import (
     read_matches,
     read_origins,
 )
+from .set_aside import is_left, tell_refusal
 
 Told = dict[str, Any]
 _DECIDED_AS = {"call": "call", "transcript": "conversation"}
@@ -111,7 +112,8 @@ def tell_entry(
     now: datetime,
     attempts: Mapping[int, list[Told]] | None = None,
 ) -> Told:
-    """An entry as a listing shows it; given `attempts`, with its text and its tries."""
+    """An entry as a listing shows it; given `attempts`, with its text, its tries and, where it is
+    set aside, what `tell_refusal` tells."""
     entry = standing.entry
     told = {
         "id": entry.id,
@@ -133,7 +135,15 @@ def tell_entry(
         "updated_at": entry.updated_at,
     }
     if attempts is not None:
-        told |= {"body": entry.content["body"], "tries": attempts.get(entry.id, [])}
+        tries = attempts.get(entry.id, [])
+        is_refused = entry.state is EntryState.SET_ASIDE and entry.doubt is None
+        refusal = tell_refusal(tries, was_written=bool(entry.pms_id)) if is_refused else None
+        told |= {"body": entry.content["body"], "tries": tries, "refusal": refusal}
+        # What was perhaps written keeps its outbox row: it has to be looked up, not left.
+        told |= {
+            "may_be_left": is_refused and standing.row is None,
+            "is_left": is_left(entry.reason),
+        }
     return told
 
 

@@ -116,7 +116,7 @@ class Decision(Base):
     """'call', 'conversation', 'number', 'callback' or 'connection'."""
     subject_key: Mapped[str]
     kind: Mapped[str]
-    """'correct', 'map', 'ignore', 'close', 'reopen', 'confirm', …"""
+    """'correct', 'map', 'ignore', 'close', 'reopen', 'confirm', 'leave', …"""
     value: Mapped[Json]
     made_at: Mapped[datetime]
     made_by: Mapped[str]

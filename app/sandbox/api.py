@@ -31,6 +31,7 @@ MAX_KEY = 200
 REFUSALS = {
     400: ("bad_request", "this cannot be taken"),
     401: ("unauthorized", "this token is not accepted any more"),
+    422: ("invalid", "this client's file is locked: open it first"),
     429: ("rate_limited", "slow down"),
     500: ("server_error", "something went wrong here"),
 }

@@ -22,6 +22,7 @@ class FaultKind(StrEnum):
     TRUNCATED = "truncated"
     EMPTY = "empty"
     ERROR_INSIDE = "error_inside"
+    REFUSED = "refused"
 
     @property
     def is_after(self) -> bool:

@@ -54,6 +54,8 @@ def go_wrong(fault: Fault, refuse: Refuse) -> Response:
         return response
     if fault.kind is FaultKind.UNAUTHORIZED:
         return refuse(401)
+    if fault.kind is FaultKind.REFUSED:
+        return refuse(422)
     if fault.kind is FaultKind.ERROR_INSIDE:
         response = refuse(400)
         response = response if response.is_json else jsonify(ANY_ERROR)

@@ -47,6 +47,7 @@ FAULT_WORDS = {
     FaultKind.HTML: ("A web page for an answer", "Written, but HTML comes back, not JSON."),
     FaultKind.TRUNCATED: ("Half an answer", "Written, but the JSON that comes back is cut off."),
     FaultKind.EMPTY: ("An answer of nothing", "Written, but {} comes back, under 200."),
+    FaultKind.REFUSED: ("Record refused", "422: the client's file is locked. Nothing is written."),
     FaultKind.ERROR_INSIDE: ("An error under 200", "Nothing is written, as the answer says."),
 }
 TIMED = (FaultKind.SLOW, FaultKind.RATE_LIMIT)
@@ -64,10 +65,10 @@ class SwitchBody(BaseModel):
     only: Literal["all", "writes"] | None = None
 
     def as_fault(self, kind: FaultKind) -> Fault:
-        # A dropped reading request shows nothing that a slow one does not, so by default a drop
-        # waits for a write.
-        drops = kind in (FaultKind.DROP_AFTER, FaultKind.DROP_BEFORE)
-        only = self.only or ("writes" if drops else "all")
+        # A dropped reading request shows nothing that a slow one does not, and a refused record is
+        # one that is written, so by default these wait for a write.
+        waits = kind in (FaultKind.DROP_AFTER, FaultKind.DROP_BEFORE, FaultKind.REFUSED)
+        only = self.only or ("writes" if waits else "all")
         return Fault(kind, self.count, self.seconds, self.status, only_writes=only == "writes")
 
 

@@ -11,9 +11,10 @@ from click.testing import CliRunner
 from factories import make_client, make_clinic, make_connection
 from fakes import MemoryConnector
 from ringnote.cli import main
+from ringnote.clock import utc_now
 from ringnote.connectors.sandbox import SandboxConnector
 from ringnote.errors import RecordRejected, Temporary
-from ringnote.models import Connection, ConnectionState, EntryState
+from ringnote.models import Connection, ConnectionState, EntryState, OutboxRow
 from stories import CALLER, Phone, entries, moments, settle, write
 
 LISTED = {
@@ -152,7 +153,9 @@ def test_an_entry_is_shown_with_its_text_and_every_try(ringnote, runtime, pms, r
         r"E[SD]T  create of version 1: set_aside in \d+ ms, HTTP 422: the PMS refused the title\n",
         shown,
     )
-    assert set(told) == LISTED | {"body", "tries", "decisions"}
+    assert set(told) == LISTED | {
+        *("body", "tries", "decisions", "refusal", "may_be_left", "is_left"),
+    }
 
 
 def test_what_was_said_to_the_pms_is_shown_in_short_without_its_secrets(
@@ -178,7 +181,77 @@ def test_what_was_said_to_the_pms_is_shown_in_short_without_its_secrets(
     assert "ringnote entries curl 1" in whole.stderr
 
 
-@pytest.mark.parametrize("command", ["show", "retry"])
+def test_what_the_pms_said_of_a_refused_record_and_what_to_do_are_shown(
+    ringnote, runtime, db, clinic, phone, httpserver
+):
+    make_connection(db, clinic)
+    error = {"error": {"code": "invalid", "message": "the file of Jane Doe is closed"}}
+    httpserver.expect_request("/api/v1/notes").respond_with_json(error, status=422)
+    phone.answered("u-1")
+    settle(runtime)
+    settings = {"base_url": httpserver.url_for("")}
+    write(runtime, SandboxConnector(settings, {"token": "s3cret"}, runtime.http))
+
+    shown = ringnote("entries", "show", "1").stdout
+    listed_as = ringnote("entries", "list").stdout
+
+    assert "  the PMS said:    the file of Jane Doe is closed\n" in shown
+    assert "  that means:      The PMS does not take this record as it is.\n" in shown
+    assert "  to try again:    ringnote entries retry 1\n" in shown
+    assert "  to leave it:     ringnote entries leave 1\n" in shown
+    assert "Jane" not in listed_as
+    assert "Jane" not in entries(runtime)[0].reason
+
+
+def test_what_the_pms_refuses_is_left_until_it_is_retried_or_changes(
+    ringnote, runtime, phone, pms, refused
+):
+    left = json.loads(
+        ringnote("entries", "leave", str(refused), "--why", "a test call", "--json").stdout
+    )
+    twice = ringnote("entries", "leave", str(refused))
+    told = json.loads(ringnote("entries", "show", str(refused), "--json").stdout)
+    settle(runtime)
+    still = entries(runtime)[0].state
+    retried = ringnote("entries", "retry", str(refused))
+    write(runtime, pms)
+
+    assert left["state"] == "withdrawn"
+    assert left["standing"].endswith("left it, as the PMS refuses it")
+    assert (twice.exit_code, "it is withdrawn, not set aside" in twice.stderr) == (1, True)
+    assert [(each["kind"], each["why"]) for each in told["decisions"]] == [("leave", "a test call")]
+    assert (told["is_left"], told["refusal"]) == (True, None)
+    assert still is EntryState.WITHDRAWN
+    assert retried.exit_code == 0
+    assert entries(runtime)[0].state is EntryState.SYNCED
+
+
+def test_a_change_of_what_was_left_is_written(ringnote, runtime, phone, pms, refused):
+    ringnote("entries", "leave", str(refused))
+
+    ringnote("calls", "correct", "u-1", "--missed")
+    settle(runtime)
+    write(runtime, pms)
+
+    note = next(each for each in entries(runtime) if each.id == refused)
+    assert note.state is EntryState.SYNCED
+    assert len(pms.notes) == 1
+
+
+def test_what_was_perhaps_written_cannot_be_left(ringnote, runtime, db, phone, pms, refused):
+    with db.transaction() as session:
+        row = {"entry_id": refused, "connection_id": 1, "is_in_doubt": True, "attempts": 1}
+        times = dict.fromkeys(("due_at", "queued_at"), utc_now() + timedelta(days=999))
+        session.add(OutboxRow(**row, **times))
+
+    told = ringnote("entries", "leave", str(refused))
+
+    assert told.exit_code == 1
+    assert "perhaps it was written" in told.stderr
+    assert entries(runtime)[0].state is EntryState.SET_ASIDE
+
+
+@pytest.mark.parametrize("command", ["show", "retry", "leave", "confirm"])
 def test_an_entry_that_is_not_there_is_said_on_stderr(ringnote, clinic, command):
     told = ringnote("entries", command, "4711")
 

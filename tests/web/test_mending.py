@@ -7,9 +7,11 @@ import pytest
 import sqlalchemy as sa
 
 from factories import make_client, make_clinic, make_connection, make_entry
+from fakes import MemoryConnector
 from ringnote import Ringnote, person
+from ringnote.errors import RecordRejected
 from ringnote.models import Decision, Entry, EntryState, NumberRule
-from stories import CALLER, Phone, calls, entries, settle
+from stories import CALLER, Phone, calls, entries, settle, write
 
 STRANGER = "+12125550177"
 
@@ -135,9 +137,39 @@ def test_what_was_set_aside_is_tried_again(runtime, phone, clinic, kim):
     assert "neither retrying nor set aside" in again.text
 
 
+def test_what_the_pms_refuses_says_why_and_may_be_left_and_taken_up_again(
+    runtime, phone, clinic, kim
+):
+    pms = MemoryConnector()
+    pms.failures = [RecordRejected("the PMS answered 409", status=409)]
+    phone.answered("u-1")
+    make_connection(runtime.db, clinic)
+    settle(runtime)
+    write(runtime, pms)
+    [entry] = entries(runtime)
+    of = {"clinic": clinic.id, "entry": entry.id, "kind": "call", "key": "u-1"}
+
+    refused = kim.get("/call?uuid=u-1").text
+    answer = post(kim, "/entry/leave", **of, why="a test call")
+    left = kim.get(answer.headers["Location"]).text
+    states = [each.state for each in entries(runtime)]
+    post(kim, "/entry/retry", **of)
+
+    assert "It clashes with what stands in the PMS" in refused
+    assert ">Leave it</button>" in refused
+    assert "Left. It is not tried again" in left
+    assert re.search(r"kim\s+<strong>left</strong> what the PMS refuses", left)
+    assert "a test call" in left
+    assert ">Leave it</button>" not in left
+    assert "Try again now" in left
+    assert states == ["withdrawn"]
+    assert [each.state for each in entries(runtime)] == ["due"]
+
+
 @pytest.mark.parametrize(
     ("path", "fields", "status", "said"),
     [
+        ("/entry/leave", {"entry": "9" * 18}, 404, ""),
         ("/call/correct", {"uuid": "u-1", "outcome": "lost"}, 400, "answered, missed or internal"),
         ("/call/correct", {"uuid": "u-1"}, 400, "answered, missed or internal"),
         ("/unmatched/map", {"number": STRANGER, "client": ""}, 400, "which client"),

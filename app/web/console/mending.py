@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
 from ...db import Database
-from ...delivery.answers import confirm_entry
+from ...delivery.answers import confirm_entry, leave_entry
 from ...delivery.outbox import retry_entries
 from ...directory.choices import (
     deny_client,
@@ -133,6 +133,16 @@ def confirm() -> ResponseReturnValue:
         entry, now = _entry(session, clinic_id), runtime.clock()
         confirm_entry(session, runtime.db, entry, pms_id or None, who().name, now)
     return _back(runtime, clinic_id, "confirmed")
+
+
+@console.post("/entry/leave")
+@needs(Role.OPERATOR)
+def leave() -> ResponseReturnValue:
+    """Say that an entry which the PMS refuses is left."""
+    runtime, clinic_id = _runtime(), _clinic_id()
+    with runtime.db.transaction() as session:
+        leave_entry(session, _entry(session, clinic_id), who().name, _why(), runtime.clock())
+    return _back(runtime, clinic_id, "left")
 
 
 @console.errorhandler(InputError)

@@ -54,6 +54,7 @@ DONE = {
     "ignored": "Kept. Nothing is written of that number from now on.",
     "retried": "It is being tried again.",
     "confirmed": "Kept. It is not written again.",
+    "left": "Left. It is not tried again, unless it changes or you have it tried.",
     "closed": "Closed. Its task in the PMS is completed in a moment.",
     "connected": "Connected. Its clients are read now, and what is owed is written.",
     "paused": "Paused. What becomes due waits.",
