@@ -1,5 +1,6 @@
-"""What the directory has on one number, for a person or a program that asks. Reads only."""
+"""What the directory has on a number or a name, for who asks. Reads only."""
 
+import re
 from datetime import datetime
 from typing import Any
 
@@ -9,7 +10,12 @@ from sqlalchemy.orm import Session
 from ..models import Client, ClientNumber, Clinic
 from ..numbers import read_number
 from .match import match_number
+from .names import words_of
 from .rulings import read_key
+
+FOUND = 20
+LOOKED_AT = 2000
+"""Clients that are looked at more closely, at most."""
 
 
 def find_number(session: Session, clinic: Clinic, number: str, now: datetime) -> dict[str, Any]:
@@ -29,6 +35,33 @@ def find_number(session: Session, clinic: Clinic, number: str, now: datetime) ->
         "rule": decided.rule,
         "clients": [_described(session, clinic.id, external_id) for external_id in ids],
     }
+
+
+def search_clients(
+    session: Session, clinic_id: int, wanted: str, limit: int = FOUND
+) -> list[dict[str, Any]]:
+    """Clients of whose name, or whose animals' names, each word of `wanted` begins a word, whatever
+    the case and accents; described as above, by name, `limit` at most."""
+    words = words_of(wanted)
+    if not words:
+        return []
+    looked_in = Client.name + " " + sa.cast(Client.patients, sa.Text)
+    query = sa.select(Client.external_id, Client.name, Client.patients).where(
+        Client.clinic_id == clinic_id,
+        Client.deleted_at.is_(None),
+        *(looked_in.ilike(f"%{_loosely(word)}%", escape="\\") for word in words),
+    )
+    found = []
+    for row in session.execute(query.order_by(Client.name, Client.external_id).limit(LOOKED_AT)):
+        known = words_of(" ".join([row.name, *row.patients]))
+        if all(any(each.startswith(word) for each in known) for word in words):
+            found.append(row.external_id)
+    return [_described(session, clinic_id, external_id) for external_id in found[:limit]]
+
+
+def _loosely(word: str) -> str:
+    """A pattern for a word whose letters may bear accents; what it finds too much is left out."""
+    return re.sub(r"[^bfhjkmpqvwx0-9]", "_", word)
 
 
 def _described(session: Session, clinic_id: int, external_id: str) -> dict[str, Any]:

@@ -20,7 +20,7 @@ def likeness(caller_name: str, client_name: str) -> int:
 
     A surname alone is never wholly alike to a full name. 0 where no caller's name was shown.
     """
-    shown, known = _words(caller_name), _words(client_name)
+    shown, known = words_of(caller_name), words_of(client_name)
     if not is_name(caller_name) or not known:
         return 0
     whole = fuzz.token_set_ratio if min(len(shown), len(known)) > 1 else fuzz.token_sort_ratio
@@ -32,7 +32,7 @@ def likeness(caller_name: str, client_name: str) -> int:
 
 def is_name(caller_name: str) -> bool:
     """Whether what a network shows can be somebody's name: 'WIRELESS CALLER' is not."""
-    words = _words(caller_name)
+    words = words_of(caller_name)
     return any(word.isalpha() and len(word) > 1 and not NOBODY.fullmatch(word) for word in words)
 
 
@@ -42,7 +42,8 @@ def rank(caller_name: str, names: Mapping[str, str]) -> list[tuple[str, int]]:
     return sorted(scores.items(), key=lambda item: (-item[1], item[0]))
 
 
-def _words(name: str) -> list[str]:
+def words_of(name: str) -> list[str]:
+    """The words of a name, without case, accents and marks."""
     plain = unicodedata.normalize("NFKD", name)
     kept = "".join(each for each in plain if not unicodedata.combining(each)).casefold()
     kept = re.sub(r"\[\w{1,3}\]", " ", kept)

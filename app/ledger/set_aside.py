@@ -22,7 +22,6 @@ LIKE_MARKUP = re.compile(r"\s*<[a-z!?]", re.IGNORECASE)
 LIKE_TOO_LONG = re.compile(
     r"too (long|large)|max(imum)?[ _-]?length|at most \d+ char|longer than|exceeds", re.IGNORECASE
 )
-AGAIN = "then have it tried again"
 LEFT = "left it, as the PMS refuses it"
 """The end of the reason of an entry that a person left: it begins with who."""
 LEAVE = "What need not stand there may be left: nothing else waits for it."
@@ -30,11 +29,11 @@ GONE = (
     "The PMS knows no such client any more: perhaps it was deleted or merged there.",
     "Look the client up in the PMS. Where it was merged into another, this goes there by itself"
     " once the clients are read again; where the call or text is somebody else's, say whose it is;"
-    " where the client is there after all, have it tried again.",
+    " where the client is there after all, try it again.",
 )
 NO_PLACE = (
     "The PMS does not find what it was asked for.",
-    f"Look at the client's record in the PMS, and test the connection; {AGAIN}.",
+    "Look at the client's record in the PMS, and test the connection; then try it again.",
 )
 TOO_LONG = (
     "It is longer than the PMS takes.",
@@ -44,16 +43,21 @@ TOO_LONG = (
 CLASHES = (
     "It clashes with what stands in the PMS: the client's record is locked or archived, say, or"
     " somebody is at work on it.",
-    f"Look at the client's record in the PMS and unlock, restore or close it; {AGAIN}.",
+    "Look at the client's record in the PMS and unlock, restore or close it; then try it again.",
 )
 NOT_AS_IT_IS = (
     "The PMS does not take this record as it is.",
-    "What it said is what to mend, as a rule on the client's record in the PMS (a field that is"
-    f" missing, a file that is closed), else in the policy's words; {AGAIN}.",
+    "Mend what it names: as a rule something of the client's record in the PMS (a field that is"
+    " missing, a file that is closed), else the policy's words. Then try it again.",
+)
+UNSAID = (
+    "The PMS does not take this record as it is, and does not say why.",
+    "Look at the client's record in the PMS (is it complete, open, not archived?), then try it"
+    " again.",
 )
 GIVEN_UP = (
-    "The PMS did not take it for three days, whatever it was.",
-    f"Test the connection, and mend what it tells; {AGAIN}.",
+    "The PMS did not take it for three days.",
+    "Test the connection, and mend what it tells; then try it again.",
 )
 
 
@@ -126,5 +130,5 @@ def _advise(last: Mapping[str, Any], said: str, was_written: bool) -> tuple[str,
     elif status in (409, 412, 423):
         means, to_do = CLASHES
     else:
-        means, to_do = NOT_AS_IT_IS
+        means, to_do = NOT_AS_IT_IS if said else UNSAID
     return means, f"{to_do} {LEAVE}"

@@ -121,7 +121,7 @@ def test_an_operator_says_whose_a_number_is_and_what_a_call_was(console, page, k
     page.goto(f"{console}/unmatched")
     sign_in(page)
 
-    page.get_by_label("The client's id in the PMS").fill("C1")
+    page.get_by_label("The client: name, or id in the PMS").fill("C1")
     page.get_by_role("button", name="It is this client's").click()
     expect(page.get_by_role("status").first).to_contain_text("Kept.")
     settle(runtime)

@@ -83,7 +83,7 @@ def test_a_missed_call_that_was_answered_is_corrected_under_their_name(runtime, 
 def test_a_number_is_mapped_and_what_waited_is_due(runtime, phone, clinic, kim):
     phone.answered("u-1", STRANGER)
     settle(runtime)
-    assert "The client's id in the PMS" in kim.get("/unmatched").text
+    assert "The client: name, or id in the PMS" in kim.get("/unmatched").text
 
     answer = post(kim, "/unmatched/map", clinic=clinic.id, number=STRANGER, client=" C1 ")
     settle(runtime)
@@ -135,6 +135,45 @@ def test_what_was_set_aside_is_tried_again(runtime, phone, clinic, kim):
     again = post(kim, "/entry/retry", clinic=clinic.id, entry=entry.id, kind="call", key="u-1")
     assert again.status_code == 400
     assert "neither retrying nor set aside" in again.text
+
+
+def test_a_client_who_is_named_in_words_is_chosen_among_those_called_so(
+    runtime, phone, clinic, kim
+):
+    make_client(runtime.db, clinic, "C2", "Zoë Janeway", numbers=["+12125550143"])
+    make_client(runtime.db, clinic, "C3", "Ann Lee", numbers=["+12125550144"])
+    phone.answered("u-1", STRANGER)
+    settle(runtime)
+    of = {"clinic": clinic.id, "number": STRANGER, "why": "she said so"}
+
+    asked = post(kim, "/unmatched/map", **of, other="jane").text
+    waits = entries(runtime)[0].state
+    answer = post(kim, "/unmatched/map", **of, client="C2")
+    settle(runtime)
+
+    assert re.findall(r'aria-label="It is ([^"]*)"', asked) == ["Jane Doe, C1", "Zoë Janeway, C2"]
+    for kept in ("number", "why"):
+        assert f'name="{kept}" value="{of[kept]}"' in asked
+    assert 'action="/unmatched/map"' in asked
+    assert waits == "waiting"
+    assert answer.status_code == 302
+    assert [each.client for each in entries(runtime)] == ["C2"]
+
+
+def test_what_is_refused_leads_back_to_where_it_was_typed(runtime, phone, clinic, kim):
+    phone.answered("u-1", STRANGER)
+    settle(runtime)
+    [token, *_] = re.findall(r'name="form_token" value="(\w+)"', kim.get("/unmatched").text)
+    of = {"form_token": token, "clinic": clinic.id, "number": STRANGER, "other": "C9"}
+
+    def refused(came_from):
+        return kim.post("/unmatched/map", data=of, headers={"Referer": came_from})
+
+    here, elsewhere = refused("http://localhost/call?uuid=u-1"), refused("http://evil.test/")
+
+    assert '<a href="http://localhost/call?uuid=u-1">Back, to mend it</a>' in here.text
+    assert elsewhere.status_code == 400
+    assert "evil" not in elsewhere.text
 
 
 def test_what_the_pms_refuses_says_why_and_may_be_left_and_taken_up_again(

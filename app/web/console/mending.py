@@ -4,7 +4,9 @@ Each is the act that the command of the same name does, under the name of who is
 """
 
 from collections.abc import Callable
+from typing import Any
 
+import sqlalchemy as sa
 from flask import abort, current_app, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
@@ -19,17 +21,27 @@ from ...directory.choices import (
     map_number,
     pick_client,
 )
+from ...directory.find import search_clients
 from ...errors import InputError
 from ...ledger.corrections import correct_call
-from ...models import Entry, Role
+from ...models import Client, Entry, Role
 from ...runtime import Runtime
 from ..access import needs, who
 from .pages import BIGGEST_ID_DIGITS, console
 
+KEPT_FIELDS = ("form_token", "clinic", "number", "uuid", "why", "move")
 OUTCOMES = ("answered", "missed", "internal")
 LONGEST_WHY = 500
 """Characters."""
 LONGEST_PMS_ID = 200
+
+
+class WhichClient(Exception):
+    """A client was named by words that are some clients' names: `clients`, as `find` tells them."""
+
+    def __init__(self, clients: list[dict[str, Any]]) -> None:
+        self.clients = clients
+        super().__init__("which client?")
 
 
 @console.post("/call/correct")
@@ -148,7 +160,17 @@ def leave() -> ResponseReturnValue:
 @console.errorhandler(InputError)
 def refuse(error: InputError) -> ResponseReturnValue:
     """What cannot be done, in its own words."""
-    return render_template("ringnote/console/cannot.html", why=str(error)), 400
+    # Where they came from, so that what was typed there can be mended.
+    came_from = request.referrer or ""
+    back = came_from if came_from.startswith(request.host_url) else ""
+    return render_template("ringnote/console/cannot.html", why=str(error), back=back), 400
+
+
+@console.errorhandler(WhichClient)
+def ask_which(asked: WhichClient) -> ResponseReturnValue:
+    """The clients that are called so, to choose from: the same form again, with an id."""
+    given = {name: value for name, value in request.form.items() if name in KEPT_FIELDS}
+    return render_template("ringnote/console/which_client.html", clients=asked.clients, given=given)
 
 
 def _decide(act: Callable[[Session, Database, int, str], object], done: str) -> ResponseReturnValue:
@@ -181,9 +203,17 @@ def _back(runtime: Runtime, clinic_id: int, done: str) -> ResponseReturnValue:
 
 
 def _client() -> str:
+    """The client that the form names, by id. Raises WhichClient for a name that some bear."""
     client = request.form.get("client", "").strip() or request.form.get("other", "").strip()
     if not client:
-        raise InputError("Say which client it is: the PMS's own id.")
+        raise InputError("Say which client it is: by name, or by the PMS's own id.")
+    clinic_id = _clinic_id()
+    with _runtime().db.reading() as session:
+        has_id = sa.exists().where(Client.clinic_id == clinic_id, Client.external_id == client)
+        if not session.scalar(sa.select(has_id)):
+            found = search_clients(session, clinic_id, client[:LONGEST_WHY])
+            if found:
+                raise WhichClient(found)
     return client
 
 
