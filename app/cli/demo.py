@@ -14,6 +14,7 @@ from pathlib import Path
 
 import click
 import sqlalchemy as sa
+from sqlalchemy.orm import Session
 
 from .. import schema
 from ..access.users import add_user, find_user, make_link
@@ -27,11 +28,12 @@ from ..delivery.connections import (
 from ..directory.sync import sync_clients
 from ..errors import InputError
 from ..ledger.clinics import ClinicFields, add_clinic
+from ..ledger.policies import check_policy, set_policy
 from ..logs import configure_logs
 from ..models import Clinic, Connection, Role
 from ..runtime import Runtime
 from ..sandbox.people import callers_among, invent_clients
-from ..sandbox.phones import PlannedCall, Webhook
+from ..sandbox.phones import QUEUE, RING_GROUP, PlannedCall, Webhook
 from ..sandbox.play import play
 from ..sandbox.pms import create_pms
 from ..sandbox.server import Server
@@ -44,6 +46,13 @@ from .sandbox import phone_system, webhook_address
 from .worker import STOPPING, keep_working, signals_held
 
 CLINIC = ClinicFields("Willow Creek Veterinary", "555001", "", "America/New_York", "US")
+POLICY = f"""\
+[names.queues]
+"{QUEUE}" = "Reception"
+
+[names.ring_groups]
+"{RING_GROUP}" = "Front desk"
+"""
 CLIENTS = 200
 USER = "demo"
 LINK_LASTS = timedelta(hours=24)
@@ -169,7 +178,7 @@ def _connect(stage: Stage) -> tuple[Clinic, Connection]:
     with runtime.db.transaction() as session:
         clinic = session.scalars(
             sa.select(Clinic).where(Clinic.container_id == CLINIC.container_id)
-        ).first() or add_clinic(session, CLINIC, now, by="demo")
+        ).first() or _add_clinic(session, runtime, now)
         connection = find_connection(session, clinic.id)
         if connection is None or connection.settings != settings:
             connection = open_connection(
@@ -178,6 +187,16 @@ def _connect(stage: Stage) -> tuple[Clinic, Connection]:
             keep_act(session, connection, "connect", USER, now)
         resume_connection(session, runtime.db, connection.id)
     return clinic, connection
+
+
+def _add_clinic(session: Session, runtime: Runtime, now: datetime) -> Clinic:
+    """The invented clinic, with a policy that names its queue and its ring group."""
+    clinic = add_clinic(session, CLINIC, now, by=USER)
+    rules = check_policy(session, clinic, POLICY).rules
+    if rules is None:
+        raise AssertionError("the demo's policy has faults")
+    set_policy(session, runtime.db, clinic, rules, now, by=USER)
+    return clinic
 
 
 def _sync(runtime: Runtime, clinic: Clinic, connection: Connection) -> None:

@@ -102,9 +102,11 @@ def test_its_link_signs_in_again_and_again_and_nobody_else_is_let_in(tmp_path: P
         signed_in = [requests.Session() for _ in range(2)]
         pages = [each.get(demo.link, timeout=30) for each in signed_in]
         again = signed_in[0].get(demo.console, timeout=30)
+        policy = signed_in[0].get(f"{demo.console}/policy", timeout=30)
 
     assert "<h1>Sign in</h1>" in stranger.text
     assert ["Calls and texts</h1>" in page.text for page in (*pages, again)] == [True] * 3
+    assert "&#34;700&#34; = &#34;Reception&#34;" in policy.text
 
 
 def test_calls_come_by_themselves(tmp_path: Path) -> None:
