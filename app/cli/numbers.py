@@ -55,8 +55,9 @@ def numbers() -> None:
 def unmatched(runtime: Runtime, clinic: str, as_json: bool) -> None:
     """List the numbers on which calls or texts wait, with the clients to choose among."""
     with runtime.db.reading() as session:
-        waiting = list_unmatched(session, get_clinic(session, clinic).id)
-    emit(waiting, as_json, lambda: _show_waiting(waiting))
+        found = get_clinic(session, clinic)
+        waiting = list_unmatched(session, found.id)
+    emit(waiting, as_json, lambda: _show_waiting(waiting, found.timezone))
 
 
 @numbers.command("map")
@@ -207,15 +208,15 @@ def _tell(chosen: Chosen, kind: str, done: str, as_json: bool) -> None:
         "expires_at": chosen.expires_at,
     }
     parts = [
-        (chosen.now_due, "calls and conversations that waited are due now"),
-        (chosen.moved, "that were decided before are moved"),
-        (chosen.frozen, "stay as they are, since their webhooks were purged"),
+        (chosen.now_due, "calls and conversations that waited and are due now"),
+        (chosen.moved, "decided before and moved"),
+        (chosen.frozen, "left as they are, since their webhooks were purged"),
     ]
-    said = "".join(f"; {count} {words}" for count, words in parts if count)
+    said = "".join(f"; {words}: {count}" for count, words in parts if count)
     emit(value, as_json, lambda: click.echo(f"{done}{said}."))
 
 
-def _show_waiting(waiting: list[dict[str, Any]]) -> None:
+def _show_waiting(waiting: list[dict[str, Any]], zone: str) -> None:
     print_table(
         ["Number", "Shown as", "Why", "Calls", "Texts", "Last", "Clients, the likeliest first"],
         [
@@ -225,7 +226,7 @@ def _show_waiting(waiting: list[dict[str, Any]]) -> None:
                 each["rule"],
                 each["calls"],
                 each["texts"],
-                each["last_at"],
+                local(each["last_at"], zone),
                 ", ".join(f"{one['id']} {one['name']}".strip() for one in each["candidates"]),
             )
             for each in waiting
@@ -245,7 +246,7 @@ def _show_rules(said: list[dict[str, Any]], zone: str) -> None:
                 each["by"],
                 each["why"],
                 local(each["at"], zone),
-                local(each["expires_at"], zone) if each["expires_at"] else "taken back",
+                local(each["expires_at"], zone) if each["expires_at"] else "it is taken back",
             )
             for each in said
         ],

@@ -106,7 +106,7 @@ def test_its_link_signs_in_again_and_again_and_nobody_else_is_let_in(tmp_path: P
 
     assert "<h1>Sign in</h1>" in stranger.text
     assert ["Calls and texts</h1>" in page.text for page in (*pages, again)] == [True] * 3
-    assert "&#34;700&#34; = &#34;Reception&#34;" in policy.text
+    assert "<dd>700 is Reception</dd>" in policy.text
 
 
 def test_calls_come_by_themselves(tmp_path: Path) -> None:

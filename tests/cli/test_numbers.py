@@ -124,8 +124,8 @@ def test_a_written_call_is_moved_denied_and_taken_back(runtime: Runtime, clinic:
     named = str(clinic.id)
 
     moved = run(runtime, "map", named, ONE, "a", "--move").stdout
-    assert moved == f"{ONE} is now a's; 1 that were decided before are moved.\n"
-    assert "1 that were decided before" in run(runtime, "unmap", named, ONE).stdout
+    assert moved == f"{ONE} is now a's; decided before and moved: 1.\n"
+    assert "decided before and moved: 1." in run(runtime, "unmap", named, ONE).stdout
     denied = json.loads(run(runtime, "not", named, ONE, "b", "--move", "--json").stdout)
     assert (denied["kind"], denied["moved"], denied["now_due"]) == ("not", 1, 0)
     forgotten = json.loads(run(runtime, "forget", named, ONE, "--client", "b", "--json").stdout)
