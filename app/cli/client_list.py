@@ -118,7 +118,7 @@ def _check(clients: ClientList, rejected: Path | None) -> Checked:
     if file and rejected:
         where = f"are in {rejected}: mend them there and import that file"
         say(
-            f"The {file.count:,} rows that cannot be taken {where}."
+            f"The rows that cannot be taken ({file.count:,}) {where}."
             if file.count
             else f"No row was rejected, so {rejected} was not written."
         )
@@ -204,13 +204,15 @@ def _show(result: ImportResult, *, removed: bool) -> None:
         click.echo(f"{result.missing:,} clients of the directory are not in the list.")
     if tally.unreadable_numbers:
         click.echo(
-            f"{tally.unreadable_numbers:,} numbers of theirs could not be read;"
+            f"Of their numbers {tally.unreadable_numbers:,} could not be read;"
             " see: ringnote clients hygiene"
         )
     if result.now_due:
-        click.echo(f"{result.now_due:,} calls and conversations waited for them and are due now.")
+        click.echo(
+            f"Calls and conversations that waited for them and are due now: {result.now_due:,}"
+        )
     if result.rejected_rows:
-        click.echo(f"{result.rejected_rows:,} rows were rejected:")
+        click.echo(f"Rejected rows: {result.rejected_rows:,}")
         shown = result.rejected[:ROWS_SHOWN]
         print_table(["Line", "Reason"], [(each.line, each.reason) for each in shown])
         if result.rejected_rows > len(shown):

@@ -19,7 +19,7 @@ from ..delivery.connections import (
     pause_connection,
     resume_connection,
 )
-from ..errors import InputError
+from ..errors import ConnectorError, CredentialsRejected, InputError
 from ..models import Clinic, Connection, ConnectionState, OutboxRow, Pace, WhenInDoubt
 from ..runtime import Runtime
 from .context import get_clinic, pass_runtime, who
@@ -119,12 +119,24 @@ def check_account(
     With --write, write a note and a task on the client that is named by the PMS's id, change,
     complete and remove them. Ends with exit code 1 if there is anything to mend.
 
-    A connection that was paused since its credentials were refused is resumed when it is let in
-    again; one that a person paused is not.
+    A connection whose account is refused is paused, and resumed when it is let in again; one that
+    a person paused is not.
     """
     with runtime.db.reading() as session:
         found, connection = _get_connection(session, clinic)
-    trial = try_connection(runtime, found, connection, client)
+    try:
+        trial = try_connection(runtime, found, connection, client)
+    except CredentialsRejected as error:
+        raise InputError(
+            f"Signing in was refused: {error}. It is paused, and nothing is lost; give the settings"
+            f" and secrets anew: ringnote connect {quote(clinic)} {connection.connector} --help"
+            f" (what it asks for: ringnote connector show {connection.connector})"
+        ) from None
+    except ConnectorError as error:
+        raise InputError(
+            f"Signing in failed: {error}. Look at its address (ringnote connection show"
+            f" {quote(clinic)}), or test again later; what is owed waits."
+        ) from None
     value = {
         "clinic": found.name,
         "connector": connection.connector,

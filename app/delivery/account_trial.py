@@ -24,7 +24,7 @@ from ..http import Http
 from ..models import Clinic, Connection, ConnectionState
 from ..runtime import Runtime
 from .account_settings import connector_for
-from .connections import get_connection, learn_account, resume_if_refused
+from .connections import get_connection, learn_account, pause_refused, resume_if_refused
 
 ADVICE: dict[type[ConnectorError], str] = {
     CredentialsRejected: "the account may not do this: give it the right in the PMS"
@@ -64,17 +64,24 @@ def try_connection(
     """Sign in and read clients and, on a client that is named, write a note and a task, change,
     complete and remove them; asked by `http` where that is not the runtime's.
 
-    A connection that was paused since it was refused is resumed once it is let in. Raises
-    InputError where nothing may be written, ConfigError if no connector can be made of it, and
-    ConnectorError if it cannot be signed in to. Commits; no transaction is open while the PMS is
-    asked.
+    A connection whose account is refused is paused; one that was paused so is resumed once it is
+    let in. Raises InputError where nothing may be written, ConfigError if no connector can be made
+    of it, and ConnectorError if it cannot be signed in to. Commits; no transaction is open while
+    the PMS is asked.
     """
     if client_id and connection.is_watch_only:
         raise InputError(
             f"{clinic.name} is connected to watch only: nothing is written to its PMS."
         )
     connector = connector_for(connection, runtime, http)
-    result = connector.check()
+    with runtime.db.reading() as session:
+        begun_at = runtime.db.present(session)
+    try:
+        result = connector.check()
+    except CredentialsRejected as error:
+        with runtime.db.transaction() as session:
+            pause_refused(session, connection.id, str(error), begun_at)
+        raise
     with runtime.db.transaction() as session:
         learn_account(session, connection.id, result.identity)
         has_resumed = resume_if_refused(session, runtime.db, connection.id)

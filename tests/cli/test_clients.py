@@ -64,7 +64,7 @@ def test_an_import_says_in_words_what_it_did(
     result = run(runtime, "import", "Elm Street Vets", path)
 
     assert "Imported 1 clients: 1 new" in result.stdout
-    assert "1 rows were rejected" in result.stdout
+    assert "Rejected rows: 1" in result.stdout
     assert "it has no client id" in result.stdout
     assert "Nobody" not in result.output
 

@@ -197,7 +197,22 @@ def test_testing_a_wrong_account_fails(runtime, clinic, pms):
     result = run(runtime, "connection", "test", "Oak", "--json")
 
     assert (result.exit_code, result.stdout) == (1, "")
-    assert "401" in result.stderr
+    assert "Signing in was refused: the PMS answered 401" in result.stderr
+    assert "ringnote connect Oak sandbox --help" in result.stderr
+    assert value(runtime, "connection", "show", "Oak")["paused_by"] == "refused"
+
+
+def test_a_pms_that_cannot_be_reached_is_told_with_where_to_look_and_pauses_nothing(
+    runtime, clinic
+):
+    connect(runtime, "http://127.0.0.1:9")
+
+    result = run(runtime, "connection", "test", "Oak")
+
+    assert result.exit_code == 1
+    assert "Signing in failed: the PMS cannot be reached" in result.stderr
+    assert "ringnote connection show Oak" in result.stderr
+    assert value(runtime, "connection", "show", "Oak")["state"] == "active"
 
 
 def test_a_connection_is_paused_with_a_reason_and_resumed(runtime, clinic, pms):
