@@ -15,11 +15,10 @@ from ..models import Call, Clinic, Event, Line, Transcript, WebhookToken
 from ..numbers import NumberKind, read_number
 from ..runtime import Runtime
 from ..telephony.tokens import issue_webhook_token, rotate_webhook_token, webhook_url
-from .context import get_clinic, pass_runtime
+from .context import get_clinic, local_url, pass_runtime
 from .output import emit, json_option, print_fields, print_table, say
 from .sync_words import in_words
 
-LOCAL_URL = "http://127.0.0.1:8000"
 USUAL_CONTAINER_DIGITS = 6
 
 
@@ -249,12 +248,13 @@ def _count(session: Session, kind: Any, found: Clinic, *conditions: Any) -> int:
 
 def _url(runtime: Runtime, token: str) -> str:
     base = runtime.settings.public_url
+    here = local_url(click.get_current_context())
     if not base:
         say(
-            f"RINGNOTE_PUBLIC_URL is not set, so the webhook URL is written for {LOCAL_URL}; put"
+            f"RINGNOTE_PUBLIC_URL is not set, so the webhook URL is written for {here}; put"
             " the address in its place where the phone system reaches this machine."
         )
-    return webhook_url(base or LOCAL_URL, token)
+    return webhook_url(base or here, token)
 
 
 def _warn_of_container(found: Clinic) -> None:

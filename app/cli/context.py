@@ -18,6 +18,9 @@ RUNTIME = "ringnote.runtime"
 """Where a run of a command keeps its runtime, in click's `meta`."""
 HOST = "ringnote.host"
 """Where it says how to find the runtime of the application that mounted Ringnote, if one did."""
+PREFIX = "ringnote.prefix"
+"""Where it says below which path of that application Ringnote stands."""
+LOCAL_URL = "http://127.0.0.1:8000"
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -51,6 +54,12 @@ def find_runtime(context: click.Context) -> Runtime:
 def is_hosted(context: click.Context) -> bool:
     """Whether this run is of `flask ringnote`, in the application that mounted it."""
     return HOST in context.meta
+
+
+def local_url(context: click.Context) -> str:
+    """Where Ringnote is on this machine if nobody changed that: what to write where no address is
+    set, with the path that an application mounted it below."""
+    return LOCAL_URL + str(context.meta.get(PREFIX, ""))
 
 
 def _of_environment() -> Runtime:

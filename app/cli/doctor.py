@@ -17,7 +17,7 @@ from ..runtime import Runtime
 from ..telephony.coverage import Gap, Sighting, find_gaps
 from .context import find_clinic_id, pass_runtime
 from .options import clinic_option
-from .output import emit, json_option, local
+from .output import as_called, emit, json_option, local
 from .sync_words import in_words
 
 AT_ONCE = 2000
@@ -80,8 +80,8 @@ def _show(found: list[tuple[Clinic, Gap]], days: int) -> None:
     if not found:
         click.echo(f"Nothing is missing from what came in the last {days} days.")
     for clinic, gap in found:
-        click.secho(f"{clinic.name}: {gap.says}.", bold=True)
-        click.echo(f"  look at: {gap.tab}\n")
+        click.secho(f"{clinic.name}: {as_called(gap.says)}.", bold=True)
+        click.echo(f"  look at: {as_called(gap.tab)}\n")
 
 
 def _look_at(session: Session, clinic: Clinic, since: datetime, now: datetime) -> list[Gap]:

@@ -10,10 +10,11 @@ import click
 from ..errors import ConfigError
 from ..runtime import Runtime
 from . import CHAPTERS, HELP, Group
-from .context import HOST
+from .context import HOST, PREFIX
 
 APART = {"demo", "sandbox", "serve"}
 """Commands that make an application or a world of their own."""
+HEALTH = "ringnote.health.healthz"
 HERE = {
     title: {name: entry for name, entry in chapter.items() if name not in APART}
     for title, chapter in CHAPTERS.items()
@@ -35,7 +36,7 @@ class HostedGroup(Group):
 
     def advice(self, said: str) -> str:
         known = "|".join(self.list_commands(click.get_current_context()))
-        return re.sub(rf"\bringnote (?=({known})\b)", "flask ringnote ", said)
+        return re.sub(rf"(?<!flask )\bringnote (?=({known})\b)", "flask ringnote ", said)
 
 
 @click.group(cls=HostedGroup, context_settings=HELP)
@@ -60,4 +61,7 @@ def _mounted(context: click.Context) -> Runtime:
             f"The application {host.name!r} has not mounted Ringnote. Call Ringnote(app) where it"
             " is made, or use the command ringnote for one that stands by itself."
         )
+    # The health checks are there whatever else is not.
+    health = next(iter(host.url_map.iter_rules(HEALTH)))
+    context.meta[PREFIX] = health.rule.removesuffix("/healthz")
     return runtime

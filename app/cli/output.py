@@ -66,7 +66,7 @@ def print_table(
     if cells:
         console.print(table)
     else:
-        click.echo(empty)
+        click.echo(as_called(empty))
 
 
 def print_fields(fields: Mapping[str, object]) -> None:
@@ -81,7 +81,18 @@ def print_fields(fields: Mapping[str, object]) -> None:
 
 def say(message: str) -> None:
     """Tell a person something that is not the result: on stderr."""
-    click.echo(message, err=True)
+    click.echo(as_called(message), err=True)
+
+
+def as_called(said: str) -> str:
+    """What is said for people, with commands named as they are called here: `flask ringnote …`
+    where an application has mounted Ringnote."""
+    context = click.get_current_context(silent=True)
+    while context is not None:
+        if advice := getattr(context.command, "advice", None):
+            return str(advice(said))
+        context = context.parent
+    return said
 
 
 def _plain(value: Any) -> str:
@@ -101,4 +112,4 @@ def printable(text: str) -> str:
 
 
 def _shown(cell: object) -> str:
-    return local(cell, "UTC") if isinstance(cell, datetime) else printable(str(cell))
+    return local(cell, "UTC") if isinstance(cell, datetime) else printable(as_called(str(cell)))

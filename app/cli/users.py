@@ -20,10 +20,9 @@ from ..access.users import (
 from ..errors import InputError
 from ..models import BrowserSession, Clinic, Role, User
 from ..runtime import Runtime
-from .context import get_clinic, pass_runtime
+from .context import get_clinic, local_url, pass_runtime
 from .output import emit, json_option, print_fields, print_table, say
 
-LOCAL_URL = "http://127.0.0.1:8000"
 LINK_LASTS = timedelta(minutes=30)
 
 role_option = click.option(
@@ -229,9 +228,10 @@ def _read_password(source: str | None) -> str:
 
 
 def _address(runtime: Runtime, token: str) -> str:
+    here = local_url(click.get_current_context())
     if not runtime.settings.public_url:
-        say(f"RINGNOTE_PUBLIC_URL is not set, so the link is written for {LOCAL_URL}.")
-    return f"{runtime.settings.public_url or LOCAL_URL}/sign-in/{token}"
+        say(f"RINGNOTE_PUBLIC_URL is not set, so the link is written for {here}.")
+    return f"{runtime.settings.public_url or here}/sign-in/{token}"
 
 
 def _tell(user: User) -> dict[str, Any]:

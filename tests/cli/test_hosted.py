@@ -121,6 +121,24 @@ def test_advice_names_the_commands_as_they_are_called_here(tmp_path):
     assert "run: flask ringnote migrate" in told.stderr
 
 
+def test_hints_and_addresses_are_those_of_the_application(host, runtime):
+    source = (host / "host.py").read_text()
+    lines = [each for each in source.splitlines(keepends=True) if "PUBLIC_URL" not in each]
+    (host / "host.py").write_text("".join(lines))
+
+    none = flask(host, "--app", "host", "ringnote", "clinic", "list")
+    added = flask(
+        host, "--app", "host", "ringnote", "clinic", "add", "Oak", "--container", "123456",
+        "--timezone", "America/New_York", "--json",
+    )  # fmt: skip
+    checked = flask(host, "--app", "host", "ringnote", "check")
+
+    assert "see: flask ringnote clinic add" in none.stdout
+    webhook_url = json.loads(added.stdout)["webhook_url"]
+    assert webhook_url.startswith("http://127.0.0.1:8000/ringnote/webhooks/")
+    assert "see: flask ringnote connect --help" in checked.stdout
+
+
 def test_an_application_that_has_not_mounted_it_is_told_what_to_do(host):
     told = flask(host, "--app", "host:create_other", "ringnote", "clinic", "list", "--json")
 
