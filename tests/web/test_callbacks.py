@@ -8,10 +8,12 @@ import flask
 import pytest
 import sqlalchemy as sa
 
-from factories import make_client, make_clinic
+from factories import make_client, make_clinic, make_connection
+from fakes import MemoryConnector
 from ringnote import Ringnote, person
+from ringnote.errors import RecordRejected
 from ringnote.models import CallbackState, Decision
-from stories import CALLER, Phone, callbacks, entries, settle
+from stories import CALLER, Phone, callbacks, entries, settle, write
 
 STRANGER = "+12125550177"
 
@@ -61,6 +63,23 @@ def press(browser, path, callback_id, **fields):
     page = browser.get("/callbacks").text
     [token, *_] = re.findall(r'name="form_token" value="(\w+)"', page) or [""]
     return browser.post(path, data={"form_token": token, "callback": callback_id, **fields})
+
+
+def test_a_card_says_where_its_task_is_not_in_the_pms_and_why(runtime, clinic, phone, kim):
+    pms = MemoryConnector()
+    pms.failures = [RecordRejected("the PMS answered 422", status=422)] * 2
+    make_connection(runtime.db, clinic)
+    phone.missed("u-1")
+    phone.missed("u-2", caller=STRANGER)
+    settle(runtime)
+    write(runtime, pms)
+
+    [refused, waits] = sorted(cards(kim), key=lambda card: "whose number" in card)
+    page = kim.get("/callbacks").text
+
+    assert "The PMS did not take its task" in refused
+    assert f'<a href="/call?clinic={clinic.id}&amp;uuid=u-1">why, and what to do</a>' in page
+    assert "Its task is not in the PMS yet: whose number is it?" in waits
 
 
 def test_a_card_tells_who_called_what_they_said_and_what_was_tried(runtime, phone, somebody):
