@@ -93,7 +93,7 @@ def test_the_sign_in_fits_its_window(console, page, kim, width):
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-@pytest.mark.parametrize("width", [360, 768])
+@pytest.mark.parametrize("width", [360, 768, 900])
 @pytest.mark.parametrize("path", ["/", "/unmatched", "/call?uuid=u-1", "/account"])
 def test_no_page_of_somebody_signed_in_is_wider_than_its_window(
     console, page, kim, runtime, width, path
