@@ -300,7 +300,8 @@ def test_the_story_as_json_has_a_shape_and_times_in_utc(ringnote, runtime, phone
     ]
     assert {"id", "at", "status", "reason", "fields", "changed"} <= set(told["events"][0])
     assert set(told["decisions"][0]) == {"at", "by", "kind", "value", "why"}
-    assert all(set(each) == ENTRY | {"body", "tries"} for each in told["entries"])
+    whole = ENTRY | {"body", "tries", "refusal", "may_be_left", "is_left"}
+    assert all(set(each) == whole for each in told["entries"])
     assert set(told["entries"][0]["tries"][0]) == {
         *("at", "duration_ms", "action", "outcome", "http_status", "version", "error"),
         *("pms_id", "exchanges"),
