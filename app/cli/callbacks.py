@@ -12,11 +12,10 @@ from ..ledger.closings import Act, close_callback, decide, reopen_callback
 from ..models import CallbackState
 from ..runtime import Runtime
 from .context import find_clinics, pass_runtime, who
-from .options import clinic_option, limit_option
+from .options import ID, clinic_option, limit_option
 from .output import emit, emit_listing, json_option, local, print_fields, printable
 from .telling import show_entry
 
-ID = click.IntRange(1, 2**63 - 1)
 STATES = click.Choice([*(state.value for state in CallbackState), "any"])
 ROLES = {
     "asks": "asked to be called back",

@@ -14,13 +14,12 @@ from ..ledger.rows import read_entries_where
 from ..models import Entry, EntryState
 from ..runtime import Runtime
 from .context import find_clinics, pass_runtime, who
-from .options import clinic_option, limit_option, none_of
+from .options import ID, clinic_option, limit_option, none_of
 from .output import emit, emit_listing, json_option, local, say
 from .retries import retries
 from .retry import retry
 from .telling import show_decisions, show_entry
 
-ID = click.IntRange(1, 2**63 - 1)
 STATES = click.Choice([state.value for state in EntryState])
 
 

@@ -1,10 +1,28 @@
 """The options that narrow listings, the same for calls, conversations, events and entries."""
 
 from datetime import datetime, time, timedelta
+from typing import Any
 
 import click
 
 from ..models import EventStatus
+
+
+class RowId(click.IntRange):
+    """The id of an entry, a callback or a retry, as listings tell it."""
+
+    name = "id"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """A whole number; wrong usage for anything else, which may be a callUuid or a reference."""
+        try:
+            number = int(value)
+        except ValueError:
+            self.fail(f"{value!r} is no id: that is a whole number, as listings show.", param, ctx)
+        return int(super().convert(number, param, ctx))
+
+
+ID = RowId(1, 2**63 - 1)
 
 
 class Moment(click.ParamType[datetime]):

@@ -10,10 +10,8 @@ from ..delivery.retries_told import tell_retries, tell_retry
 from ..errors import InputError
 from ..runtime import Runtime
 from .context import pass_runtime
-from .options import limit_option
+from .options import ID, limit_option
 from .output import emit, emit_listing, json_option, local, print_fields, printable
-
-ID = click.IntRange(1, 2**63 - 1)
 
 
 @click.command()

@@ -22,11 +22,9 @@ from ..models import Clinic, Entry, EntryKind, EntryState
 from ..runtime import Runtime
 from .context import find_clinic_id, pass_runtime, who
 from .counting import counting
-from .options import Moment, clinic_option
+from .options import ID, Moment, clinic_option
 from .output import emit, json_option, say
 from .retry_words import done_in_words, plan_in_words
-
-ID = click.IntRange(1, 2**63 - 1)
 
 
 @click.command()

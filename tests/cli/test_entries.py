@@ -263,7 +263,7 @@ def test_an_entry_that_is_not_there_is_said_on_stderr(ringnote, clinic, command)
     ("words", "meant"),
     [
         (["list", "--state", "written"], "'synced'"),
-        (["show", "u-1"], "ID"),
+        (["show", "u-1"], "'u-1' is no id: that is a whole number"),
         (["show", "99999999999999999999"], "ID"),
         (["retry"], "--clinic or --state"),
         (["retry", "--state", "synced"], "'set_aside'"),
