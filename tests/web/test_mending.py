@@ -9,8 +9,10 @@ import sqlalchemy as sa
 from factories import make_client, make_clinic, make_connection, make_entry
 from fakes import MemoryConnector
 from ringnote import Ringnote, person
+from ringnote.clock import utc_now
 from ringnote.errors import RecordRejected
-from ringnote.models import Decision, Entry, EntryState, NumberRule
+from ringnote.ledger.rules import DEFAULT_RULES
+from ringnote.models import Decision, Entry, EntryState, NumberRule, Policy
 from stories import CALLER, Phone, calls, entries, settle, write
 
 STRANGER = "+12125550177"
@@ -158,6 +160,28 @@ def test_a_client_who_is_named_in_words_is_chosen_among_those_called_so(
     assert waits == "waiting"
     assert answer.status_code == 302
     assert [each.client for each in entries(runtime)] == ["C2"]
+
+
+def test_of_what_a_digest_tells_the_page_says_that_it_never_was_in_the_pms_alone(
+    runtime, phone, clinic, kim
+):
+    with runtime.db.transaction() as session:
+        rules = DEFAULT_RULES | {"matching": {"backlog": "digest"}}
+        made = {"created_at": utc_now(), "created_by": "kim"}
+        session.add(Policy(clinic_id=clinic.id, version=2, rules=rules, **made))
+    phone.answered("u-1", STRANGER)
+    phone.answered("u-2", STRANGER)
+    settle(runtime)
+
+    waiting = kim.get("/call?uuid=u-1").text
+    post(kim, "/unmatched/map", clinic=clinic.id, number=STRANGER, client="C1")
+    settle(runtime)
+    told = kim.get("/call?uuid=u-1").text
+
+    assert "never was in the PMS" not in waiting
+    assert (
+        told.count("It never was in the PMS: the note “Earlier calls and texts” tells of it.") == 1
+    )
 
 
 def test_what_is_refused_leads_back_to_where_it_was_typed(runtime, phone, clinic, kim):
