@@ -141,6 +141,7 @@ def test_an_account_that_is_refused_is_connected_and_says_so(runtime, clinic, ad
     assert "wrong-0142" not in answer.text
     tested = admin.post("/connection/test", answer.text).text
     assert "Not as it should be" in tested
+    assert "The account is refused: nothing is written, and nothing is lost." in tested
 
 
 def test_a_pms_that_never_answers_holds_the_page_up_no_longer_than_it_may(
