@@ -18,8 +18,9 @@ AWAY_SECONDS = (0.5, 4.0)
 LOCKED_SECONDS = (1.0, 6.0)
 FULL_SECONDS = (1.0, 5.0)
 FAULTY_SECONDS = (1.0, 5.0)
-HARMLESS = {FaultKind.UNAUTHORIZED}
-"""Refused credentials pause a connection, as they should, and nothing is written any more."""
+FOR_PEOPLE = {FaultKind.UNAUTHORIZED, FaultKind.REFUSED}
+"""What pauses a connection, or sets an entry aside, as it should: nothing is written there until a
+person has mended it."""
 
 
 class Trouble(StrEnum):
@@ -107,7 +108,7 @@ def _locks(dice: random.Random, until: float) -> Iterator[Step]:
 
 
 def _faults(dice: random.Random, until: float) -> Iterator[Step]:
-    kinds: list[FaultKind | WireFault] = [kind for kind in FaultKind if kind not in HARMLESS]
+    kinds: list[FaultKind | WireFault] = [kind for kind in FaultKind if kind not in FOR_PEOPLE]
     kinds += list(WireFault)
     dice.shuffle(kinds)
     for number, at in enumerate(_moments(dice, until, every=3)):
