@@ -30,6 +30,7 @@ ROOMS = (
         "http",
         "logs",
         "numbers",
+        "once",
         "refusals",
         "spool",
     }

@@ -11,8 +11,9 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from ..db import Database
+from ..directory.accounts import find_connection_in_use
 from ..errors import InputError
-from ..ledger.reconcile import NOT_AMENDED, find_connection_in_use, place
+from ..ledger.reconcile import NOT_AMENDED, place
 from ..ledger.rows import read_origins
 from ..ledger.set_aside import LEFT
 from ..models import (

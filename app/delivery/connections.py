@@ -11,13 +11,17 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from ..db import Database
-from ..directory.accounts import is_same_account, read_foreign_times, was_let_in
+from ..directory.accounts import (
+    find_connection_in_use,
+    is_same_account,
+    read_foreign_times,
+    was_let_in,
+)
 from ..directory.waiting import mark_waiting
 from ..errors import InputError
 from ..ledger.reconcile import (
     FORMER_CONNECTION,
     NO_CONNECTION,
-    find_connection_in_use,
     place,
 )
 from ..logs import get_logger

@@ -9,9 +9,10 @@ from sqlalchemy.orm import Session, undefer
 
 from ..connectors.base import NoteText
 from ..db import Database
+from ..directory.accounts import find_connection_in_use
 from ..exchanges import Exchange
 from ..ledger.closings import note_closed_there
-from ..ledger.reconcile import find_connection_in_use, place
+from ..ledger.reconcile import place
 from ..logs import get_logger
 from ..models import (
     Attempt,

@@ -4,7 +4,7 @@ A client is known by its PMS's id, and another account may give the same id to s
 what was heard of clients while another account was in use decides nothing at this one.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time
 from typing import Any
@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from ..connectors import find_connector, with_defaults
 from ..models import Client, Clinic, Connection, Entry, OutboxRow, SyncState
+from ..once import once
 
 Span = tuple[datetime | None, datetime]
 """From when (None: since ever) until when another account was in use."""
@@ -42,23 +43,24 @@ class ForeignTimes:
         return self.hold(client.seen_at or client.updated_at)
 
 
+def find_connection_in_use(session: Session, clinic_id: int) -> Connection | None:
+    """The clinic's connection that is in use, paused or not."""
+    every = _read_connections(session, clinic_id)
+    return next((each for each in every if each.ended_at is None), None)
+
+
 def read_foreign_times(session: Session, clinic_id: int) -> ForeignTimes:
     """When other accounts than the one in use (or the last one in use) were the clinic's.
 
     A connection that was opened to reach back to an earlier day than that of its opening is of the
     same PMS at another address: a person said so.
     """
-    rows = session.execute(
-        sa.select(Connection, Clinic.timezone)
-        .join(Clinic, Clinic.id == Connection.clinic_id)
-        .where(Connection.clinic_id == clinic_id)
-        .order_by(Connection.id)
-    ).all()
-    if len(rows) < 2:
+    connections = _read_connections(session, clinic_id)
+    if len(connections) < 2:
         return ForeignTimes()
-    zone = ZoneInfo(rows[0].timezone)
+    zone = ZoneInfo(session.get_one(Clinic, clinic_id).timezone)
     accounts: list[list[Connection]] = []
-    for each, _ in rows:
+    for each in connections:
         if accounts and _is_one_of(each, accounts[-1]):
             accounts[-1].append(each)
         else:
@@ -113,6 +115,14 @@ def was_let_in(session: Session, connection: Connection) -> bool:
         sa.exists().where(Client.clinic_id == connection.clinic_id, Client.source != "import"),
     )
     return session.scalars(sa.select(sa.or_(*traces))).one()
+
+
+def _read_connections(session: Session, clinic_id: int) -> Sequence[Connection]:
+    """All that the clinic ever had, in order."""
+    query = sa.select(Connection).where(Connection.clinic_id == clinic_id).order_by(Connection.id)
+    # One that the session knows may have been ended by others since.
+    fresh = query.execution_options(populate_existing=True)
+    return once(session, ("connections", clinic_id), lambda: session.scalars(fresh).all())
 
 
 def _account(connection: Connection) -> Mapping[str, str]:

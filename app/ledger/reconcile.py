@@ -13,8 +13,8 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from ..db import Database
+from ..directory.accounts import find_connection_in_use
 from ..models import Clinic, Connection, Doubt, Entry, EntryKind, EntryState, OutboxRow
-from .once import once
 
 REFERENCE_WORDS = "abcdefghijkmnpqrstuvwxyz23456789"
 NO_CONNECTION = "no PMS is connected yet"
@@ -132,19 +132,6 @@ def enqueue(session: Session, db: Database, entry: Entry, connection_id: int) ->
         ).returning(OutboxRow.entry_id)
     )
     return enqueued.first() is not None
-
-
-def find_connection_in_use(session: Session, clinic_id: int) -> Connection | None:
-    """The clinic's connection that entries are written to."""
-    return once(session, ("connection", clinic_id), lambda: _read_connection(session, clinic_id))
-
-
-def _read_connection(session: Session, clinic_id: int) -> Connection | None:
-    return session.scalars(
-        sa.select(Connection).where(
-            Connection.clinic_id == clinic_id, Connection.ended_at.is_(None)
-        )
-    ).first()
 
 
 def _lock(session: Session, clinic_id: int, subject: tuple[str, int]) -> Sequence[Entry]:

@@ -25,10 +25,10 @@ from ..models import (
     SubjectKind,
     Transcript,
 )
+from ..once import reading_once
 from ..runtime import Runtime
 from ..telephony.marks import Subject
 from .callers import CallersBusy
-from .once import reading_once
 from .replay import Plan, correct, unpin_policy
 from .settle import lock_subjects, settle_held
 

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from ..db import DATABASE_FAULTS, Database, fault_of
 from ..logs import get_logger
 from ..models import DueMark, SubjectKind
+from ..once import reading_once
 from ..runtime import Runtime
 from ..telephony.marks import Subject
 from .callers import CallersBusy
@@ -56,7 +57,7 @@ def settle_subject(runtime: Runtime, subject: Subject) -> bool:
     """
     clinic_id, kind, _ = subject
     try:
-        with runtime.db.transaction() as session:
+        with runtime.db.transaction() as session, reading_once(session):
             generation = _take(session, runtime.db, subject)
             if generation is None:
                 return False

@@ -25,11 +25,11 @@ from .callers import Cause
 from .compose import compose_call, voice_of
 from .corrections import read_corrections
 from .legs import become_leg, call_legs, read_leg_facts
-from .once import clinic_and_now
 from .party import party_of_call
 from .policy import decide_call, stranger_record
 from .reconcile import Desired, reconcile
 from .subjects import (
+    clinic_and_now,
     get_rules,
     known_kind,
     lines_in_order,

@@ -17,13 +17,13 @@ from .backlog import is_in_digest, renew_digest_of
 from .callbacks import settle_callbacks
 from .callers import Cause
 from .compose import compose_transcript, voice_of
-from .once import clinic_and_now
 from .party import party_of_window
 from .patience import text_patience
 from .policy import cut_of, decide_texts, stranger_record
 from .reconcile import Desired, reconcile
 from .rules import Rules
 from .subjects import (
+    clinic_and_now,
     get_rules,
     known_kind,
     match_subject,

@@ -7,15 +7,15 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from ..directory.accounts import find_connection_in_use
 from ..models import Call, Clinic, Conversation, Digest, EntryKind, Match, Transcript
 from ..runtime import Runtime
 from ..telephony.conversations import Message
 from ..telephony.summaries import summary_from_json
 from .compose import compose_digest, voice_of
-from .once import clinic_and_now
 from .policy import decide_call
-from .reconcile import Desired, find_connection_in_use, reconcile
-from .subjects import get_rules
+from .reconcile import Desired, reconcile
+from .subjects import clinic_and_now, get_rules
 from .views import Waited
 
 

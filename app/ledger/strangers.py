@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from ..connectors import find_connector
 from ..connectors.base import Capabilities
 from ..db import Database
-from ..directory.accounts import awaits_clients
+from ..directory.accounts import awaits_clients, find_connection_in_use
 from ..directory.creation import name_client, queue_creation
 from ..directory.lookup import is_being_asked, queue_lookup
 from ..directory.match import read_matching
@@ -18,7 +18,6 @@ from ..directory.matching import Matching
 from ..directory.ownership import Decided
 from ..models import Clinic
 from .party import Party
-from .reconcile import find_connection_in_use
 
 NO_CLIENT = "no client has this number"
 

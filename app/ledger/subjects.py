@@ -22,11 +22,11 @@ from ..models import (
     SubjectKind,
 )
 from ..numbers import NumberKind, read_number
+from ..once import once
 from ..signals import announce, number_unmatched
 from ..telephony.facts import EventType, Fact, Grounds
 from ..telephony.summaries import CallSummary, summary_from_json
 from .backlog import follow_backlog, leave_backlog, renew_digest
-from .once import once
 from .party import Party
 from .rules import Names, Rules, read_stored
 from .strangers import decide_stranger, leave_outdated
@@ -35,6 +35,12 @@ UNDECIDED = ("none", "several")
 ANSWERED = ("answered", "answered_then_voicemail")
 LOOKED_AT = 5
 """Former calls of a client among which somebody is looked for who answered."""
+
+
+def clinic_and_now(session: Session, db: Database, clinic_id: int) -> tuple[Clinic, datetime]:
+    """Where and when it is settled: the clinic, and the database's present."""
+    now = once(session, "present", lambda: db.present(session))
+    return once(session, ("clinic", clinic_id), lambda: session.get_one(Clinic, clinic_id)), now
 
 
 def read_facts(session: Session, clinic_id: int, kind: SubjectKind, key: str) -> list[Fact]:
@@ -150,7 +156,9 @@ def _announce(session: Session, clinic_id: int, number: str, kind: str) -> None:
 def get_rules(session: Session, clinic_id: int, version: int | None) -> tuple[int, Rules]:
     """The policy pinned by its version, or the newest; with its version."""
     what = "rules", clinic_id, version
-    return once(session, what, lambda: _read_rules(session, clinic_id, version))
+    found = once(session, what, lambda: _read_rules(session, clinic_id, version))
+    # What is pinned to the newest asks for it by its version.
+    return once(session, ("rules", clinic_id, found[0]), lambda: found)
 
 
 def _read_rules(session: Session, clinic_id: int, version: int | None) -> tuple[int, Rules]:

@@ -1,17 +1,13 @@
-"""What settling one subject after another reads time and again, read once a transaction.
+"""What settling a subject, or one after another, reads time and again: read once a transaction.
 
-Whoever settles many in one has it so. It is what settling itself never changes.
+It is what settling itself never changes.
 """
 
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from typing import TypeVar
 
 from sqlalchemy.orm import Session
-
-from ..db import Database
-from ..models import Clinic
 
 Read = TypeVar("Read")
 KEPT = "ringnote_read_once"
@@ -36,9 +32,3 @@ def once(session: Session, what: Hashable, read: Callable[[], Read]) -> Read:
         kept[what] = read()
     found: Read = kept[what]
     return found
-
-
-def clinic_and_now(session: Session, db: Database, clinic_id: int) -> tuple[Clinic, datetime]:
-    """Where and when it is settled: the clinic, and the database's present."""
-    now = once(session, "present", lambda: db.present(session))
-    return once(session, ("clinic", clinic_id), lambda: session.get_one(Clinic, clinic_id)), now
