@@ -64,7 +64,8 @@ def settle_callbacks(
     for row, episode in rows:
         _keep_members(session, db, row, episode, members.get(row.id, {}))
         desired = [_task(session, clinic, episode, known)] if episode else []
-        reconcile(session, db, clinic.id, ("callback", row.id), desired, now)
+        subject, is_new = ("callback", row.id), row not in reach.callbacks
+        reconcile(session, db, clinic.id, subject, desired, now, is_new=is_new)
 
 
 def _widen(cause: Cause, reach: Reach, known: Known) -> Cause:
@@ -134,6 +135,8 @@ def _tell(row: Callback, episode: Episode) -> None:
 
 def _read_members(session: Session, rows: Sequence[Callback]) -> dict[int, dict[Subject, str]]:
     found: dict[int, dict[Subject, str]] = defaultdict(dict)
+    if not rows:
+        return found
     query = sa.select(CallbackMember).where(
         CallbackMember.callback_id.in_([row.id for row in rows])
     )

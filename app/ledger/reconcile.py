@@ -45,20 +45,23 @@ def reconcile(
     subject: tuple[str, int],
     desired: Sequence[Desired],
     now: datetime,
+    *,
+    is_new: bool = False,
 ) -> list[Entry]:
     """Make the entries of `subject` (its kind and id) what is desired; returns all that stand.
 
-    The caller holds the subject's lock. Does not commit.
+    `is_new`: the subject was added in this transaction, so that it has none. The caller holds its
+    lock. Does not commit.
     """
     connection = find_connection_in_use(session, clinic_id)
-    standing = {(entry.kind, entry.client): entry for entry in _lock(session, clinic_id, subject)}
+    former = () if is_new else _lock(session, clinic_id, subject)
+    standing = {(entry.kind, entry.client): entry for entry in former}
     kept = []
     for want in desired:
         entry = standing.pop((want.kind, want.client), None) or standing.pop((want.kind, ""), None)
         if entry is None:
             entry = _new(clinic_id, subject, want, now)
             session.add(entry)
-            session.flush()
             place(session, db, entry, connection, now)
         elif (entry.client, entry.content, entry.is_wanted) != (want.client, want.content, True):
             entry.client, entry.content = want.client, want.content
@@ -106,6 +109,8 @@ def enqueue(session: Session, db: Database, entry: Entry, connection_id: int) ->
     False, and nothing is done, if a create of it was perhaps carried out, or is under way, at
     another connection, which this one cannot tell of. Does not commit.
     """
+    # A new entry is added as it stands by now, and has its key from then on.
+    session.flush()
     insert = db.insert(OutboxRow).values(
         entry_id=entry.id,
         connection_id=connection_id,

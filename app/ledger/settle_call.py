@@ -71,25 +71,28 @@ def settle_call(
     first = _first_ordinal(calls)
     for place, group in enumerate(groups):
         ordinal = first + place
-        call = calls.get(ordinal) or _add(session, clinic, call_uuid, ordinal, group[0].at)
-        before = _known(call)
+        known = calls.get(ordinal)
+        before = _known(known) if known else None
         mine = _within(corrections, group, groups[place + 1 :])
-        whole = [*group, *read_leg_facts(session, call)]
+        whole = [*group, *(read_leg_facts(session, known) if known else ())]
         due_at = settles_at(whole, grace)
         summary = fold_call(whole, mine, grounds)
         # What settles at once must not wait for the clock of the machine that received it.
-        is_due = bool(call.settled_at or mine) or due_at <= max(now, summary.last_event_at)
+        is_due = bool((known and known.settled_at) or mine)
+        is_due = is_due or due_at <= max(now, summary.last_event_at)
+        call = known or _add(session, clinic, call_uuid, ordinal, summary, now if is_due else None)
         may_be_leg = is_due or bool(summary.answered_by)
-        if may_be_leg and (leg_of := become_leg(session, db, call, summary)):
+        leg_of = become_leg(session, db, call, summary) if may_be_leg else None
+        if leg_of:
             is_due, part = True, f"a part of call {leg_of}, to which its events are counted"
             summary = replace(summary, filtered_by=part)
-        _store(call, summary)
+        if known or leg_of:
+            _store(session, call, summary, now if is_due else None)
         call_legs(session, db, call, summary)
         if not is_due:
             again_at = due_at if again_at is None else min(again_at, due_at)
             continue
-        call.settled_at = call.settled_at or now
-        _write(session, runtime, clinic, call, now)
+        _write(session, runtime, clinic, call, summary, now, is_new=known is None)
         if _known(call) != before:
             _announce(session, call)
     return again_at
@@ -100,15 +103,17 @@ def _write(
     runtime: Runtime,
     clinic: Clinic,
     call: Call,
+    summary: CallSummary,
     now: datetime,
+    *,
+    is_new: bool,
 ) -> None:
-    summary = summary_from_json(call.summary)
-    version, rules = get_rules(session, clinic.id, call.policy_version)
-    call.policy_version = version
+    _, rules = get_rules(session, clinic.id, call.policy_version)
     match = None
     if summary.filtered_by is None:
         party = party_of_call(summary)
-        match = match_subject(session, runtime.db, clinic, ("call", call.id), party, now)
+        subject = "call", call.id
+        match = match_subject(session, runtime.db, clinic, subject, party, now, is_new=is_new)
     else:
         renew_digest_of(session, runtime.db, ("call", call.id))
     kind = known_kind(session, match) if match else ""
@@ -120,7 +125,7 @@ def _write(
     content = compose_call(summary, call.call_uuid, voice, rules)
     has_own = wants.note and not is_in_digest(match)
     notes = [Desired(EntryKind.NOTE, client, content) for client in clients if has_own]
-    reconcile(session, runtime.db, clinic.id, ("call", call.id), notes, now)
+    reconcile(session, runtime.db, clinic.id, ("call", call.id), notes, now, is_new=is_new)
     client = match.client if match else ""
     cause = Cause.of(("call", call.id), call.number, client, call.started_at)
     settle_callbacks(session, runtime.db, clinic, cause, wants.callback, now)
@@ -146,17 +151,28 @@ def _first_ordinal(calls: Mapping[int, Call]) -> int:
 
 
 def _add(
-    session: Session, clinic: Clinic, call_uuid: str, ordinal: int, started_at: datetime
+    session: Session,
+    clinic: Clinic,
+    call_uuid: str,
+    ordinal: int,
+    summary: CallSummary,
+    settled_at: datetime | None,
 ) -> Call:
+    # None is named where it may be set again, which then is no change.
     call = Call(
-        clinic_id=clinic.id, call_uuid=call_uuid, ordinal=ordinal, started_at=started_at, summary={}
+        clinic_id=clinic.id, call_uuid=call_uuid, ordinal=ordinal, filtered_by=None, leg_of=None
     )
+    _store(session, call, summary, settled_at)
     session.add(call)
     session.flush()
     return call
 
 
-def _store(call: Call, summary: CallSummary) -> None:
+def _store(session: Session, call: Call, summary: CallSummary, settled_at: datetime | None) -> None:
+    if settled_at:
+        # It is pinned to the policy by which it is first settled.
+        call.policy_version, _ = get_rules(session, call.clinic_id, call.policy_version)
+        call.settled_at = call.settled_at or settled_at
     call.summary = summary_to_json(summary)
     call.direction = summary.direction.value
     call.outcome = summary.outcome.value

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -47,9 +46,8 @@ def settle_conversation(
     grounds = read_grounds(session, clinic)
     version, newest = get_rules(session, clinic.id, None)
 
-    @cache
     def rules_of(pinned: int | None) -> Rules:
-        return newest if pinned in (None, version) else get_rules(session, clinic.id, pinned)[1]
+        return get_rules(session, clinic.id, pinned)[1]
 
     standing = _standing(session, conversation)
     kept = [_kept(each, rules_of(each.policy_version)) for each in standing]
@@ -60,7 +58,8 @@ def settle_conversation(
             transcript, has_changed = _store(session, conversation, window, found, now)
             transcript.policy_version = transcript.policy_version or version
             rules = rules_of(transcript.policy_version)
-            _write(session, runtime, clinic, conversation, transcript, window, rules, now)
+            is_new = found is None
+            _write(session, runtime, clinic, conversation, transcript, window, rules, now, is_new)
             if window.number_kind is NumberKind.PHONE:
                 again_at += _call_back(
                     session, runtime.db, clinic, transcript, window, rules, has_changed, now
@@ -77,13 +76,14 @@ def _write(
     window: Window,
     rules: Rules,
     now: datetime,
+    is_new: bool,
 ) -> None:
     subject = ("transcript", transcript.id)
     kind = rule = ""
     match = None
     if window.filtered_by is None:
         party = party_of_window(window)
-        match = match_subject(session, runtime.db, clinic, subject, party, now)
+        match = match_subject(session, runtime.db, clinic, subject, party, now, is_new=is_new)
         kind, rule = known_kind(session, match), match.rule
     else:
         renew_digest_of(session, runtime.db, subject)
@@ -94,7 +94,7 @@ def _write(
         voice = voice_of(rules, conversation.timezone, clinic.region)
         content = compose_transcript(window, conversation.conversation_key, voice, rules)
         desired = [Desired(EntryKind.TRANSCRIPT, client, content) for client in clients]
-    reconcile(session, runtime.db, clinic.id, subject, desired, now)
+    reconcile(session, runtime.db, clinic.id, subject, desired, now, is_new=is_new)
 
 
 def _call_back(

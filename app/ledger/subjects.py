@@ -39,8 +39,18 @@ LOOKED_AT = 5
 
 def clinic_and_now(session: Session, db: Database, clinic_id: int) -> tuple[Clinic, datetime]:
     """Where and when it is settled: the clinic, and the database's present."""
-    now = once(session, "present", lambda: db.present(session))
-    return once(session, ("clinic", clinic_id), lambda: session.get_one(Clinic, clinic_id)), now
+    what = "clinic", clinic_id
+    clinic, present = once(session, what, lambda: _read_clinic(session, db, clinic_id))
+    # Of several clinics, what is settled in one transaction is settled at one time.
+    return clinic, once(session, "present", lambda: present)
+
+
+def _read_clinic(session: Session, db: Database, clinic_id: int) -> tuple[Clinic, datetime]:
+    if not db.tells_time:
+        return session.get_one(Clinic, clinic_id), db.clock()
+    query = sa.select(Clinic, db.now()).where(Clinic.id == clinic_id)
+    clinic, present = session.execute(query).one()
+    return clinic, present
 
 
 def read_facts(session: Session, clinic_id: int, kind: SubjectKind, key: str) -> list[Fact]:
@@ -90,17 +100,14 @@ def match_subject(
     subject: tuple[str, int],
     party: Party,
     now: datetime,
+    *,
+    is_new: bool,
 ) -> Match:
     """The subject's match: the one decided before, or one decided now and kept with its rule.
 
-    Does not commit.
+    `is_new`: the subject was added in this transaction, so that it has none. Does not commit.
     """
-    # A person who decides it meanwhile waits, or is waited for: neither overwrites the other.
-    match = session.scalars(
-        sa.select(Match)
-        .where(Match.subject_kind == subject[0], Match.subject_id == subject[1])
-        .with_for_update()
-    ).first()
+    match = None if is_new else _lock_match(session, subject)
     known_as = party.known_as
     is_known = match is not None and match.number == known_as
     if match and is_known and match.kind not in UNDECIDED:
@@ -113,14 +120,23 @@ def match_subject(
         _announce(session, clinic.id, known_as, decided.kind)
     if match is None:
         match = Match(clinic_id=clinic.id, subject_kind=subject[0], subject_id=subject[1])
-        session.add(match)
     elif not is_known:
         leave_backlog(session, db, match)
     match.number = known_as
     keep_decision(match, decided, now)
-    session.flush()
     follow_backlog(session, db, match, waits=known_kind(session, match) in UNDECIDED)
+    session.add(match)
+    session.flush()
     return match
+
+
+def _lock_match(session: Session, subject: tuple[str, int]) -> Match | None:
+    # A person who decides it meanwhile waits, or is waited for: neither overwrites the other.
+    return session.scalars(
+        sa.select(Match)
+        .where(Match.subject_kind == subject[0], Match.subject_id == subject[1])
+        .with_for_update()
+    ).first()
 
 
 def written_to(match: Match | None) -> list[str]:
