@@ -20,6 +20,14 @@ from ..once import once
 Span = tuple[datetime | None, datetime]
 """From when (None: since ever) until when another account was in use."""
 
+CONNECTIONS = (
+    sa.select(Connection)
+    .where(Connection.clinic_id == sa.bindparam("clinic_id"))
+    .order_by(Connection.id)
+    # One that the session knows may have been ended by others since.
+    .execution_options(populate_existing=True)
+)
+
 
 @dataclass(frozen=True, slots=True)
 class ForeignTimes:
@@ -119,10 +127,9 @@ def was_let_in(session: Session, connection: Connection) -> bool:
 
 def _read_connections(session: Session, clinic_id: int) -> Sequence[Connection]:
     """All that the clinic ever had, in order."""
-    query = sa.select(Connection).where(Connection.clinic_id == clinic_id).order_by(Connection.id)
-    # One that the session knows may have been ended by others since.
-    fresh = query.execution_options(populate_existing=True)
-    return once(session, ("connections", clinic_id), lambda: session.scalars(fresh).all())
+    given = {"clinic_id": clinic_id}
+    what = "connections", clinic_id
+    return once(session, what, lambda: session.scalars(CONNECTIONS, given).all())
 
 
 def _account(connection: Connection) -> Mapping[str, str]:

@@ -22,6 +22,45 @@ Found = sa.Row[*tuple[Any, ...]]
 WRITTEN_ABROAD = ("+", "00", "011")
 OF_FORMER = "no client of this PMS account has this number; one of a former account has, or had"
 
+# Statements are built once: every match needs them, and building them takes longer than they do.
+RULES = (
+    sa.select(
+        NumberRule.id,
+        NumberRule.kind,
+        NumberRule.client,
+        NumberRule.made_by,
+        NumberRule.made_at,
+        NumberRule.why,
+    )
+    .where(
+        NumberRule.clinic_id == sa.bindparam("clinic_id"),
+        NumberRule.number == sa.bindparam("number"),
+        NumberRule.revoked_at.is_(None),
+        sa.or_(NumberRule.expires_at.is_(None), NumberRule.expires_at > sa.bindparam("now")),
+    )
+    .order_by(NumberRule.made_at.desc(), NumberRule.id.desc())
+)
+HERE = ClientNumber.clinic_id == sa.bindparam("clinic_id")
+BY_NUMBER = sa.and_(HERE, ClientNumber.number == sa.bindparam("number"))
+BY_NATIONAL = sa.and_(HERE, ClientNumber.national == sa.bindparam("national"))
+OWNERS = (
+    sa.select(
+        Client.id,
+        Client.external_id,
+        Client.name,
+        Client.merged_into,
+        Client.updated_at,
+        Client.seen_at,
+        ClientNumber.number,
+        ClientNumber.raw,
+        ClientNumber.label,
+    )
+    .join(Client, Client.id == ClientNumber.client_id)
+    .where(sa.or_(Client.deleted_at.is_(None), Client.merged_into.is_not(None)))
+)
+OWNERS_BY_NUMBER = OWNERS.where(BY_NUMBER)
+OWNERS_BY_EITHER = OWNERS.where(sa.or_(BY_NUMBER, BY_NATIONAL))
+
 
 def match_number(
     session: Session,
@@ -39,7 +78,8 @@ def match_number(
     if not number:
         return Decided("withheld", rule="the number is withheld")
     foreign = read_foreign_times(session, clinic_id)
-    all_rules = _rules(session, clinic_id, number, now)
+    given = {"clinic_id": clinic_id, "number": number}
+    all_rules = session.execute(RULES, given | {"now": now}).all()
     rules = [each for each in all_rules if each.kind == "ignore" or not foreign.hold(each.made_at)]
     all_rows = _owner_rows(session, clinic_id, number, national)
     rows = [each for each in all_rows if not foreign.hold_client(each)]
@@ -78,26 +118,6 @@ def read_matching(session: Session, clinic_id: int) -> Matching:
     return Matching.model_validate((rules or {}).get("matching", {}))
 
 
-def _rules(session: Session, clinic_id: int, number: str, now: datetime) -> Sequence[Found]:
-    return session.execute(
-        sa.select(
-            NumberRule.id,
-            NumberRule.kind,
-            NumberRule.client,
-            NumberRule.made_by,
-            NumberRule.made_at,
-            NumberRule.why,
-        )
-        .where(
-            NumberRule.clinic_id == clinic_id,
-            NumberRule.number == number,
-            NumberRule.revoked_at.is_(None),
-            sa.or_(NumberRule.expires_at.is_(None), NumberRule.expires_at > now),
-        )
-        .order_by(NumberRule.made_at.desc(), NumberRule.id.desc())
-    ).all()
-
-
 def _owner(row: Found, now_are: Mapping[str, str], *, is_exact: bool) -> Owner:
     return Owner(
         client=row.external_id,
@@ -123,25 +143,11 @@ def _with_activity(session: Session, clinic_id: int, owners: Sequence[Owner]) ->
 
 
 def _owner_rows(session: Session, clinic_id: int, number: str, national: str) -> list[Found]:
-    here = ClientNumber.clinic_id == clinic_id
-    either = sa.and_(here, ClientNumber.number == number)
+    given = {"clinic_id": clinic_id, "number": number}
     if national:
-        either = sa.or_(either, sa.and_(here, ClientNumber.national == national))
-    rows = session.execute(
-        sa.select(
-            Client.id,
-            Client.external_id,
-            Client.name,
-            Client.merged_into,
-            Client.updated_at,
-            Client.seen_at,
-            ClientNumber.number,
-            ClientNumber.raw,
-            ClientNumber.label,
-        )
-        .join(Client, Client.id == ClientNumber.client_id)
-        .where(either, sa.or_(Client.deleted_at.is_(None), Client.merged_into.is_not(None)))
-    ).all()
+        rows = session.execute(OWNERS_BY_EITHER, given | {"national": national}).all()
+    else:
+        rows = session.execute(OWNERS_BY_NUMBER, given).all()
     if all(row.number == number for row in rows):
         return list(rows)
     if not _is_domestic(session, clinic_id, number, national):

@@ -8,8 +8,11 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import cache
+from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from ..db import Database
@@ -166,17 +169,30 @@ def _keep_members(
     for subject, (role, at) in wanted.items():
         if known.get(subject) == role:
             continue
-        insert = db.insert(CallbackMember).values(
-            callback_id=row.id,
-            subject_kind=subject[0],
-            subject_id=subject[1],
-            role=role,
-            joined_at=at,
-        )
-        keys = sa.inspect(CallbackMember).primary_key
-        session.execute(
-            insert.on_conflict_do_update(index_elements=keys, set_={"role": insert.excluded.role})
-        )
+        given = {
+            "of": row.id,
+            "kind": subject[0],
+            "id": subject[1],
+            "as_what": role,
+            "at": at,
+        }
+        session.execute(_join(db.is_sqlite), given)
+
+
+@cache
+def _join(is_sqlite: bool) -> sa.Executable:
+    """The statement, built once: every callback needs it, and building it takes longer than it."""
+    members: Any = CallbackMember.__table__
+    insert = (sqlite.insert if is_sqlite else postgresql.insert)(members).values(
+        callback_id=sa.bindparam("of"),
+        subject_kind=sa.bindparam("kind"),
+        subject_id=sa.bindparam("id"),
+        role=sa.bindparam("as_what"),
+        joined_at=sa.bindparam("at"),
+    )
+    return insert.on_conflict_do_update(
+        index_elements=members.primary_key, set_={"role": insert.excluded.role}
+    )
 
 
 def _roles(episode: Episode) -> Iterator[tuple[Subject, tuple[str, datetime]]]:

@@ -21,6 +21,32 @@ from .episodes import Subject
 LONGEST_CHAIN = 8
 """Steps by which a number leads to a client, and that to another number."""
 
+# Statements are built once: every settling needs them, and building them takes longer than they do.
+OF_SUBJECT = sa.select(CallbackMember.callback_id).where(
+    CallbackMember.subject_kind == sa.bindparam("kind"),
+    CallbackMember.subject_id == sa.bindparam("id"),
+)
+REACHED = (
+    sa.select(Callback)
+    .where(
+        Callback.clinic_id == sa.bindparam("clinic_id"),
+        sa.or_(
+            Callback.number.in_(sa.bindparam("numbers", expanding=True)),
+            Callback.client.in_(sa.bindparam("clients", expanding=True)),
+            Callback.id.in_(OF_SUBJECT),
+        ),
+        sa.or_(
+            Callback.closed_at.is_(None),
+            Callback.closed_at >= sa.bindparam("since"),
+            Callback.id.in_(OF_SUBJECT),
+        ),
+    )
+    .execution_options(populate_existing=True)
+)
+LOCKS = sa.func.unnest(sa.bindparam("locks", type_=ARRAY(sa.BigInteger))).column_valued()
+WAIT_FOR = sa.select(sa.func.pg_advisory_xact_lock(LOCKS))
+TRY = sa.select(sa.func.pg_try_advisory_xact_lock(LOCKS))
+
 
 class CallersBusy(RingnoteError):
     """Another worker holds one of these callers; the same is tried again in a moment."""
@@ -77,36 +103,22 @@ def hold_callers(
 
 def _hold(session: Session, locks: Sequence[int], may_wait: bool) -> None:
     """Take them in this order, as all do who wait."""
-    lock = sa.func.unnest(sa.cast(locks, ARRAY(sa.BigInteger))).column_valued()
+    given = {"locks": locks}
     if may_wait:
-        session.execute(sa.select(sa.func.pg_advisory_xact_lock(lock)))
-    elif not all(session.scalars(sa.select(sa.func.pg_try_advisory_xact_lock(lock)))):
+        session.execute(WAIT_FOR, given)
+    elif not all(session.scalars(TRY, given)):
         raise CallersBusy("another worker is at a callback of this caller")
 
 
 def find_reach(session: Session, clinic_id: int, cause: Cause) -> Reach:
     """What this cause may change. A callback that had ended before it is not among that."""
-    of_subject = sa.select(CallbackMember.callback_id).where(
-        CallbackMember.subject_kind == cause.subject[0],
-        CallbackMember.subject_id == cause.subject[1],
-    )
+    kind, key = cause.subject
     numbers, clients, since = set(cause.numbers), set(cause.clients), cause.at
     found: dict[int, Callback] = {}
     for _ in range(LONGEST_CHAIN):
-        query = sa.select(Callback).where(
-            Callback.clinic_id == clinic_id,
-            sa.or_(
-                Callback.number.in_(numbers),
-                Callback.client.in_(clients),
-                Callback.id.in_(of_subject),
-            ),
-            sa.or_(
-                Callback.closed_at.is_(None),
-                Callback.closed_at >= since,
-                Callback.id.in_(of_subject),
-            ),
-        )
-        rows = session.scalars(query.execution_options(populate_existing=True)).all()
+        among = {"numbers": list(numbers), "clients": list(clients), "since": since}
+        given = {"clinic_id": clinic_id, "kind": kind, "id": key, **among}
+        rows = session.scalars(REACHED, given).all()
         if len(rows) == len(found):
             break
         found = {row.id: row for row in rows}

@@ -11,6 +11,18 @@ from ..models import Call, Decision, SubjectKind
 from ..telephony.facts import Correction
 from ..telephony.marks import mark_due
 
+SAID = (
+    sa.select(Decision.made_at, Decision.value, Decision.made_by, Decision.why)
+    .where(
+        Decision.clinic_id == sa.bindparam("clinic_id"),
+        Decision.subject_kind == "call",
+        Decision.subject_key == sa.bindparam("call_uuid"),
+        Decision.kind == "correct",
+    )
+    .order_by(Decision.made_at, Decision.id)
+)
+"""Built once, as every settling of a call asks it."""
+
 
 def correct_call(
     session: Session,
@@ -57,17 +69,5 @@ def _require_changeable(session: Session, call: Call) -> None:
 
 def read_corrections(session: Session, clinic_id: int, call_uuid: str) -> list[Correction]:
     """What people said of the calls with this callUuid, in order."""
-    decisions = session.scalars(
-        sa.select(Decision)
-        .where(
-            Decision.clinic_id == clinic_id,
-            Decision.subject_kind == "call",
-            Decision.subject_key == call_uuid,
-            Decision.kind == "correct",
-        )
-        .order_by(Decision.made_at, Decision.id)
-    )
-    return [
-        Correction(each.made_at, each.value["outcome"], each.made_by, each.why)
-        for each in decisions
-    ]
+    rows = session.execute(SAID, {"clinic_id": clinic_id, "call_uuid": call_uuid})
+    return [Correction(at, value["outcome"], by, why) for at, value, by, why in rows]

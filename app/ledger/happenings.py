@@ -20,6 +20,63 @@ from .wording import name_people
 DECIDED = {"close": Kind.CLOSED, "reopen": Kind.REOPENED}
 
 
+def _matched(kind: str) -> sa.Select[int]:
+    """The ids of what was matched to the clients: they may call from another number."""
+    return sa.select(Match.subject_id).where(
+        Match.clinic_id == sa.bindparam("clinic_id"),
+        Match.client.in_(sa.bindparam("clients", expanding=True)),
+        Match.subject_kind == kind,
+    )
+
+
+# Statements are built once: every settling that has to do with a callback needs them, and building
+# them takes longer than they do.
+CALLS = (
+    sa.select(Call, Match)
+    .outerjoin(Match, sa.and_(Match.subject_kind == "call", Match.subject_id == Call.id))
+    .where(
+        Call.id.in_(
+            sa.select(Call.id)
+            .where(
+                Call.clinic_id == sa.bindparam("clinic_id"),
+                Call.number.in_(sa.bindparam("numbers", expanding=True)),
+                Call.started_at >= sa.bindparam("since"),
+            )
+            .union(_matched("call"))
+        ),
+        Call.settled_at.is_not(None),
+        Call.started_at >= sa.bindparam("since"),
+        Call.number != "",
+    )
+)
+TEXTS = (
+    sa.select(Transcript, Match, Conversation.conversation_key)
+    .join(Conversation, Conversation.id == Transcript.conversation_id)
+    .outerjoin(
+        Match, sa.and_(Match.subject_kind == "transcript", Match.subject_id == Transcript.id)
+    )
+    .where(
+        Transcript.id.in_(
+            sa.select(Transcript.id)
+            .where(
+                Transcript.clinic_id == sa.bindparam("clinic_id"),
+                Transcript.number.in_(sa.bindparam("numbers", expanding=True)),
+                Transcript.last_text_at >= sa.bindparam("since"),
+            )
+            .union(_matched("transcript"))
+        ),
+        Transcript.last_text_at >= sa.bindparam("since"),
+    )
+)
+DECISIONS = sa.select(Decision).where(
+    Decision.clinic_id == sa.bindparam("clinic_id"),
+    Decision.subject_kind == "callback",
+    Decision.subject_key.in_(sa.bindparam("numbers", expanding=True)),
+    Decision.kind.in_(DECIDED),
+    Decision.made_at >= sa.bindparam("since"),
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Callers:
     """The numbers (E.164) and clients of a clinic that are looked at together, and since when."""
@@ -29,6 +86,15 @@ class Callers:
     numbers: Set[str]
     clients: Set[str]
     since: datetime
+
+    def given(self) -> dict[str, object]:
+        """What the statements are to be given of them."""
+        return {
+            "clinic_id": self.clinic_id,
+            "numbers": list(self.numbers),
+            "clients": list(self.clients),
+            "since": self.since,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,22 +158,7 @@ def _client(match: Match | None) -> str:
 
 
 def _calls(session: Session, callers: Callers) -> Iterator[tuple[Call, Match | None]]:
-    theirs = sa.select(Call.id).where(
-        Call.clinic_id == callers.clinic_id,
-        Call.number.in_(callers.numbers),
-        Call.started_at >= callers.since,
-    )
-    query = (
-        sa.select(Call, Match)
-        .outerjoin(Match, sa.and_(Match.subject_kind == "call", Match.subject_id == Call.id))
-        .where(
-            Call.id.in_(theirs.union(_matched("call", callers))),
-            Call.settled_at.is_not(None),
-            Call.started_at >= callers.since,
-            Call.number != "",
-        )
-    )
-    for row in session.execute(query):
+    for row in session.execute(CALLS, callers.given()):
         yield row[0], row[1]
 
 
@@ -115,24 +166,7 @@ def _texts(
     session: Session, callers: Callers, known: Known, rules_of: RulesOf
 ) -> Iterator[tuple[Happening, timedelta | None]]:
     """Each text, and after how long without an answer it asks to be called back, if it does."""
-    theirs = sa.select(Transcript.id).where(
-        Transcript.clinic_id == callers.clinic_id,
-        Transcript.number.in_(callers.numbers),
-        Transcript.last_text_at >= callers.since,
-    )
-    query = (
-        sa.select(Transcript, Match, Conversation.conversation_key)
-        .join(Conversation, Conversation.id == Transcript.conversation_id)
-        .outerjoin(
-            Match,
-            sa.and_(Match.subject_kind == "transcript", Match.subject_id == Transcript.id),
-        )
-        .where(
-            Transcript.id.in_(theirs.union(_matched("transcript", callers))),
-            Transcript.last_text_at >= callers.since,
-        )
-    )
-    for window, match, key in session.execute(query):
+    for window, match, key in session.execute(TEXTS, callers.given()):
         subject, client = ("transcript", window.id), _client(match)
         known.policies[subject], known.keys[subject] = window.policy_version, key
         known.kinds[subject] = known_kind(session, match) if match else ""
@@ -145,24 +179,8 @@ def _texts(
                 yield happening, patience(happening.at) if may_ask else None
 
 
-def _matched(kind: str, callers: Callers) -> sa.Select[int]:
-    """The ids of what was matched to these clients: they may call from another number."""
-    return sa.select(Match.subject_id).where(
-        Match.clinic_id == callers.clinic_id,
-        Match.client.in_(callers.clients),
-        Match.subject_kind == kind,
-    )
-
-
 def _decisions(session: Session, callers: Callers) -> Iterator[Happening]:
-    query = sa.select(Decision).where(
-        Decision.clinic_id == callers.clinic_id,
-        Decision.subject_kind == "callback",
-        Decision.subject_key.in_(callers.numbers),
-        Decision.kind.in_(DECIDED),
-        Decision.made_at >= callers.since,
-    )
-    for each in session.scalars(query):
+    for each in session.scalars(DECISIONS, callers.given()):
         of = frozenset((kind, number) for kind, number in each.value["of"])
         kind = DECIDED[each.kind]
         yield Happening(each.made_at, kind, each.subject_key, of=of, by=each.made_by, why=each.why)

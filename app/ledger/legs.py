@@ -22,6 +22,21 @@ LOOK_BACK = timedelta(hours=24)
 LOOKED_AT = 20
 """Calls of one number within a day that are looked at."""
 
+OTHERS = (
+    sa.select(Call)
+    .where(
+        Call.clinic_id == sa.bindparam("clinic_id"),
+        Call.number == sa.bindparam("number"),
+        Call.id != sa.bindparam("id"),
+        Call.leg_of.is_(None),
+        Call.started_at >= sa.bindparam("since"),
+        Call.started_at <= sa.bindparam("until"),
+    )
+    .order_by(Call.started_at.desc(), Call.id.desc())
+    .limit(LOOKED_AT)
+)
+"""Built once, as every settling of a call asks it."""
+
 
 def read_leg_facts(session: Session, call: Call) -> list[Fact]:
     """The facts of a call's legs, in no particular order."""
@@ -76,20 +91,14 @@ def _others(
     session: Session, call: Call, summary: CallSummary
 ) -> Iterator[tuple[Call, CallSummary]]:
     """The same caller's other calls of about that time, but for those that are legs."""
-    query = (
-        sa.select(Call)
-        .where(
-            Call.clinic_id == call.clinic_id,
-            Call.number == summary.number,
-            Call.id != call.id,
-            Call.leg_of.is_(None),
-            Call.started_at >= summary.started_at - LOOK_BACK,
-            Call.started_at <= summary.last_event_at + NEAR,
-        )
-        .order_by(Call.started_at.desc(), Call.id.desc())
-        .limit(LOOKED_AT)
-    )
-    for other in session.scalars(query):
+    given = {
+        "clinic_id": call.clinic_id,
+        "number": summary.number,
+        "id": call.id,
+        "since": summary.started_at - LOOK_BACK,
+        "until": summary.last_event_at + NEAR,
+    }
+    for other in session.scalars(OTHERS, given):
         if other.summary and not other.frozen_at:
             yield other, summary_from_json(other.summary)
 

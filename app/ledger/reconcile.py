@@ -7,9 +7,11 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from ..db import Database
@@ -27,6 +29,18 @@ PERHAPS_THERE = (
     " then either write it again, to the account in use, or confirm that it stands there"
 )
 PERHAPS_LEFT_THERE = "perhaps it was written to the former account: look there for {mark}"
+
+STANDING = (
+    sa.select(Entry)
+    .where(
+        Entry.clinic_id == sa.bindparam("clinic_id"),
+        Entry.subject_kind == sa.bindparam("kind"),
+        Entry.subject_id == sa.bindparam("id"),
+    )
+    .order_by(Entry.id)
+    .with_for_update()
+    .execution_options(populate_existing=True)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,46 +125,42 @@ def enqueue(session: Session, db: Database, entry: Entry, connection_id: int) ->
     """
     # A new entry is added as it stands by now, and has its key from then on.
     session.flush()
-    insert = db.insert(OutboxRow).values(
-        entry_id=entry.id,
-        connection_id=connection_id,
-        due_at=db.now(),
+    given: dict[str, Any] = {"of_entry": entry.id, "to_connection": connection_id}
+    if not db.tells_time:
+        given["now"] = db.clock()
+    return session.scalars(_enqueue(db.is_sqlite, db.tells_time), given).first() is not None
+
+
+@cache
+def _enqueue(is_sqlite: bool, tells_time: bool) -> sa.Executable:
+    """The statement, built once: every settling needs it, and building it takes longer than it."""
+    rows: Any = OutboxRow.__table__
+    now = Database.CLOCK if tells_time else sa.bindparam("now", type_=rows.c.due_at.type)
+    insert = (sqlite.insert if is_sqlite else postgresql.insert)(rows).values(
+        entry_id=sa.bindparam("of_entry"),
+        connection_id=sa.bindparam("to_connection"),
+        due_at=now,
         attempts=0,
         is_in_doubt=False,
-        queued_at=db.now(),
+        queued_at=now,
     )
-    is_leased = OutboxRow.lease_token.is_not(None)
-    enqueued = session.scalars(
-        insert.on_conflict_do_update(
-            index_elements=[OutboxRow.entry_id],
-            set_={
-                "connection_id": insert.excluded.connection_id,
-                "due_at": sa.case((is_leased, OutboxRow.due_at), else_=insert.excluded.due_at),
-                "attempts": 0,
-                "unanswered": 0,
-                "queued_at": insert.excluded.queued_at,
-            },
-            where=sa.or_(
-                OutboxRow.is_in_doubt.is_(False),
-                OutboxRow.connection_id == insert.excluded.connection_id,
-            ),
-        ).returning(OutboxRow.entry_id)
-    )
-    return enqueued.first() is not None
+    new, is_leased = insert.excluded, rows.c.lease_token.is_not(None)
+    return insert.on_conflict_do_update(
+        index_elements=[rows.c.entry_id],
+        set_={
+            "connection_id": new.connection_id,
+            "due_at": sa.case((is_leased, rows.c.due_at), else_=new.due_at),
+            "attempts": 0,
+            "unanswered": 0,
+            "queued_at": new.queued_at,
+        },
+        where=sa.or_(rows.c.is_in_doubt.is_(False), rows.c.connection_id == new.connection_id),
+    ).returning(rows.c.entry_id)
 
 
 def _lock(session: Session, clinic_id: int, subject: tuple[str, int]) -> Sequence[Entry]:
-    return session.scalars(
-        sa.select(Entry)
-        .where(
-            Entry.clinic_id == clinic_id,
-            Entry.subject_kind == subject[0],
-            Entry.subject_id == subject[1],
-        )
-        .order_by(Entry.id)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    ).all()
+    given = {"clinic_id": clinic_id, "kind": subject[0], "id": subject[1]}
+    return session.scalars(STANDING, given).all()
 
 
 def _new(clinic_id: int, subject: tuple[str, int], want: Desired, now: datetime) -> Entry:

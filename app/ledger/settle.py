@@ -8,6 +8,8 @@ import random
 import time
 from collections.abc import Collection
 from datetime import datetime
+from functools import cache
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -26,6 +28,20 @@ from .settle_digest import settle_digest
 
 LONGEST_PAUSE_SECONDS = 3600.0
 BUSY_SECONDS = 0.01
+
+MARKS: Any = DueMark.__table__
+# Statements are built once: every settling needs them, and building them takes longer than they do.
+MINE = (
+    MARKS.c.clinic_id == sa.bindparam("of_clinic"),
+    MARKS.c.subject_kind == sa.bindparam("of_kind"),
+    MARKS.c.subject_key == sa.bindparam("of_key"),
+)
+AS_READ = (*MINE, MARKS.c.generation == sa.bindparam("as_read"))
+DONE = sa.delete(MARKS).where(*AS_READ)
+AGAIN = sa.update(MARKS).where(*AS_READ).values(due_at=sa.bindparam("again_at"), failures=0)
+FAILURES = sa.select(MARKS.c.failures).where(*MINE).with_for_update()
+LOCKS = sa.func.unnest(sa.bindparam("numbers", type_=ARRAY(sa.BigInteger))).column_valued()
+TAKE_LOCKS = sa.select(LOCKS, sa.func.pg_try_advisory_xact_lock(LOCKS))
 
 log = get_logger(__name__)
 
@@ -98,16 +114,22 @@ def lock_subjects(session: Session, db: Database, subjects: Collection[Subject])
     if db.is_sqlite or not subjects:
         return set(subjects)
     numbers = {_lock_number(subject): subject for subject in subjects}
-    number = sa.func.unnest(sa.cast(list(numbers), ARRAY(sa.BigInteger))).column_valued()
-    taken = session.execute(sa.select(number, sa.func.pg_try_advisory_xact_lock(number)))
+    taken = session.execute(TAKE_LOCKS, {"numbers": list(numbers)})
     return {numbers[row[0]] for row in taken if row[1]}
 
 
 def _take(session: Session, db: Database, subject: Subject) -> int | None:
     if not lock_subjects(session, db, [subject]):
         return None
-    query = sa.select(DueMark.generation).where(*_where(subject), DueMark.due_at <= db.now())
-    return session.scalars(query).first()
+    given = _mine(subject) if db.tells_time else {**_mine(subject), "now": db.clock()}
+    return session.scalars(_due(db.tells_time), given).first()
+
+
+@cache
+def _due(tells_time: bool) -> sa.Select[int]:
+    """The generation of a mark that is due."""
+    now = Database.CLOCK if tells_time else sa.bindparam("now", type_=MARKS.c.due_at.type)
+    return sa.select(MARKS.c.generation).where(*MINE, MARKS.c.due_at <= now)
 
 
 def _lock_number(subject: Subject) -> int:
@@ -116,28 +138,21 @@ def _lock_number(subject: Subject) -> int:
 
 
 def _finish(session: Session, subject: Subject, generation: int, again_at: datetime | None) -> None:
-    mine = [*_where(subject), DueMark.generation == generation]
+    as_read = {**_mine(subject), "as_read": generation}
     if again_at is None:
-        session.execute(sa.delete(DueMark).where(*mine))
+        session.execute(DONE, as_read)
     else:
-        session.execute(sa.update(DueMark).where(*mine).values(due_at=again_at, failures=0))
+        session.execute(AGAIN, as_read | {"again_at": again_at})
 
 
 def _postpone(db: Database, subject: Subject) -> None:
     with db.transaction() as session:
-        mark = session.scalars(sa.select(DueMark).where(*_where(subject)).with_for_update()).first()
-        if mark:
-            pause = min(2.0 ** min(mark.failures, 20), LONGEST_PAUSE_SECONDS)
-            mark.failures += 1
-            session.flush()
-            session.execute(
-                sa.update(DueMark).where(*_where(subject)).values(due_at=db.later(pause))
-            )
+        failures = session.scalars(FAILURES, _mine(subject)).first()
+        if failures is not None:
+            pause = min(2.0 ** min(failures, 20), LONGEST_PAUSE_SECONDS)
+            later = {"due_at": db.later(pause), "failures": failures + 1}
+            session.execute(sa.update(MARKS).where(*MINE).values(later), _mine(subject))
 
 
-def _where(subject: Subject) -> list[sa.ColumnElement[bool]]:
-    return [
-        DueMark.clinic_id == subject[0],
-        DueMark.subject_kind == subject[1],
-        DueMark.subject_key == subject[2],
-    ]
+def _mine(subject: Subject) -> dict[str, Any]:
+    return dict(zip(("of_clinic", "of_kind", "of_key"), subject, strict=True))

@@ -40,6 +40,10 @@ from .subjects import (
     written_to,
 )
 
+CALLS = sa.select(Call).where(
+    Call.clinic_id == sa.bindparam("clinic_id"), Call.call_uuid == sa.bindparam("call_uuid")
+)
+
 
 def settle_call(
     session: Session, runtime: Runtime, clinic_id: int, call_uuid: str
@@ -132,8 +136,8 @@ def _write(
 
 
 def _calls(session: Session, clinic: Clinic, call_uuid: str) -> dict[int, Call]:
-    query = sa.select(Call).where(Call.clinic_id == clinic.id, Call.call_uuid == call_uuid)
-    return {call.ordinal: call for call in session.scalars(query)}
+    found = session.scalars(CALLS, {"clinic_id": clinic.id, "call_uuid": call_uuid})
+    return {call.ordinal: call for call in found}
 
 
 def _unfrozen(facts: list[Fact], calls: Mapping[int, Call]) -> list[Fact]:

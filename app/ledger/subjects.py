@@ -36,6 +36,29 @@ ANSWERED = ("answered", "answered_then_voicemail")
 LOOKED_AT = 5
 """Former calls of a client among which somebody is looked for who answered."""
 
+# Statements are built once: every settling needs them, and building them takes longer than they do.
+CLINIC_AND_PRESENT = sa.select(Clinic, Database.CLOCK).where(Clinic.id == sa.bindparam("clinic_id"))
+FACTS = (
+    sa.select(Event.id, Event.received_at, Event.event_type, Event.fields)
+    .where(
+        Event.clinic_id == sa.bindparam("clinic_id"),
+        Event.subject_kind == sa.bindparam("kind"),
+        Event.subject_key == sa.bindparam("key"),
+        Event.status == EventStatus.ACCEPTED,
+    )
+    .order_by(Event.received_at, Event.id)
+)
+LINES = sa.select(Line.number).where(Line.clinic_id == sa.bindparam("clinic_id"))
+MATCH = (
+    sa.select(Match)
+    .where(Match.subject_kind == sa.bindparam("kind"), Match.subject_id == sa.bindparam("id"))
+    # A person who decides it meanwhile waits, or is waited for: neither overwrites the other.
+    .with_for_update()
+)
+NEWEST = sa.select(Policy).where(Policy.clinic_id == sa.bindparam("clinic_id"))
+NEWEST = NEWEST.order_by(Policy.version.desc()).limit(1)
+PINNED = NEWEST.where(Policy.version == sa.bindparam("version"))
+
 
 def clinic_and_now(session: Session, db: Database, clinic_id: int) -> tuple[Clinic, datetime]:
     """Where and when it is settled: the clinic, and the database's present."""
@@ -48,24 +71,14 @@ def clinic_and_now(session: Session, db: Database, clinic_id: int) -> tuple[Clin
 def _read_clinic(session: Session, db: Database, clinic_id: int) -> tuple[Clinic, datetime]:
     if not db.tells_time:
         return session.get_one(Clinic, clinic_id), db.clock()
-    query = sa.select(Clinic, db.now()).where(Clinic.id == clinic_id)
-    clinic, present = session.execute(query).one()
+    clinic, present = session.execute(CLINIC_AND_PRESENT, {"clinic_id": clinic_id}).one()
     return clinic, present
 
 
 def read_facts(session: Session, clinic_id: int, kind: SubjectKind, key: str) -> list[Fact]:
     """The accepted, known events of a subject, in order of receipt."""
-    events = session.scalars(
-        sa.select(Event)
-        .where(
-            Event.clinic_id == clinic_id,
-            Event.subject_kind == kind,
-            Event.subject_key == key,
-            Event.status == EventStatus.ACCEPTED,
-        )
-        .order_by(Event.received_at, Event.id)
-    )
-    return [fact for event in events if (fact := as_fact(event))]
+    rows = session.execute(FACTS, {"clinic_id": clinic_id, "kind": kind, "key": key})
+    return [Fact(key, at, EventType(known), fields) for key, at, known, fields in rows if known]
 
 
 def as_fact(event: Event) -> Fact | None:
@@ -78,7 +91,7 @@ def as_fact(event: Event) -> Fact | None:
 
 def read_grounds(session: Session, clinic: Clinic) -> Grounds:
     """What the folds must know of the clinic."""
-    lines = session.scalars(sa.select(Line.number).where(Line.clinic_id == clinic.id))
+    lines = session.scalars(LINES, {"clinic_id": clinic.id})
     return Grounds(region=clinic.region, lines=frozenset(lines))
 
 
@@ -107,7 +120,8 @@ def match_subject(
 
     `is_new`: the subject was added in this transaction, so that it has none. Does not commit.
     """
-    match = None if is_new else _lock_match(session, subject)
+    given = {"kind": subject[0], "id": subject[1]}
+    match = None if is_new else session.scalars(MATCH, given).first()
     known_as = party.known_as
     is_known = match is not None and match.number == known_as
     if match and is_known and match.kind not in UNDECIDED:
@@ -128,15 +142,6 @@ def match_subject(
     session.add(match)
     session.flush()
     return match
-
-
-def _lock_match(session: Session, subject: tuple[str, int]) -> Match | None:
-    # A person who decides it meanwhile waits, or is waited for: neither overwrites the other.
-    return session.scalars(
-        sa.select(Match)
-        .where(Match.subject_kind == subject[0], Match.subject_id == subject[1])
-        .with_for_update()
-    ).first()
 
 
 def written_to(match: Match | None) -> list[str]:
@@ -178,10 +183,8 @@ def get_rules(session: Session, clinic_id: int, version: int | None) -> tuple[in
 
 
 def _read_rules(session: Session, clinic_id: int, version: int | None) -> tuple[int, Rules]:
-    query = sa.select(Policy).where(Policy.clinic_id == clinic_id)
-    if version is not None:
-        query = query.where(Policy.version == version)
-    policy = session.scalars(query.order_by(Policy.version.desc()).limit(1)).first()
+    query = NEWEST if version is None else PINNED
+    policy = session.scalars(query, {"clinic_id": clinic_id, "version": version}).first()
     return (policy.version, read_stored(policy.rules)) if policy else (0, Rules())
 
 
