@@ -40,7 +40,6 @@ CALLS = (
             .where(
                 Call.clinic_id == sa.bindparam("clinic_id"),
                 Call.number.in_(sa.bindparam("numbers", expanding=True)),
-                Call.started_at >= sa.bindparam("since"),
             )
             .union(_matched("call"))
         ),
@@ -61,7 +60,6 @@ TEXTS = (
             .where(
                 Transcript.clinic_id == sa.bindparam("clinic_id"),
                 Transcript.number.in_(sa.bindparam("numbers", expanding=True)),
-                Transcript.last_text_at >= sa.bindparam("since"),
             )
             .union(_matched("transcript"))
         ),

@@ -25,8 +25,12 @@ LOOKED_AT = 20
 OTHERS = (
     sa.select(Call)
     .where(
-        Call.clinic_id == sa.bindparam("clinic_id"),
-        Call.number == sa.bindparam("number"),
+        # By number first: by time, all calls of the clinic that day would be read through.
+        Call.id.in_(
+            sa.select(Call.id).where(
+                Call.clinic_id == sa.bindparam("clinic_id"), Call.number == sa.bindparam("number")
+            )
+        ),
         Call.id != sa.bindparam("id"),
         Call.leg_of.is_(None),
         Call.started_at >= sa.bindparam("since"),
