@@ -60,6 +60,8 @@ def become_leg(session: Session, db: Database, call: Call, summary: CallSummary)
     """
     whole = _find_whole(session, call, summary)
     before = call.leg_of
+    if whole is None and before is None:
+        return None
     call.leg_of = whole.id if whole else None
     if before and before != call.leg_of and (left := session.get(Call, before)):
         _settle_again(session, db, left)

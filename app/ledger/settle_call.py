@@ -162,10 +162,8 @@ def _add(
     summary: CallSummary,
     settled_at: datetime | None,
 ) -> Call:
-    # None is named where it may be set again, which then is no change.
-    call = Call(
-        clinic_id=clinic.id, call_uuid=call_uuid, ordinal=ordinal, filtered_by=None, leg_of=None
-    )
+    # Its filter is named: to be set to None again then is no change.
+    call = Call(clinic_id=clinic.id, call_uuid=call_uuid, ordinal=ordinal, filtered_by=None)
     _store(session, call, summary, settled_at)
     session.add(call)
     session.flush()

@@ -69,13 +69,7 @@ class Voice:
         """A number as people of the clinic's region write it."""
         if not number.startswith("+"):
             return raw or self.say("an unknown number")
-        try:
-            parsed = phonenumbers.parse(number)
-        except phonenumbers.NumberParseException:
-            return raw or number
-        home = phonenumbers.country_code_for_region(self.region) == parsed.country_code
-        style = phonenumbers.PhoneNumberFormat
-        return phonenumbers.format_number(parsed, style.NATIONAL if home else style.INTERNATIONAL)
+        return _as_written(number, self.region) or raw or number
 
     def about(self, seconds: int) -> str:
         """A duration in words: 'about 40 s', 'about 3 min', 'about 1 h 5 min'."""
@@ -213,3 +207,15 @@ def _has_halves(region: str) -> bool:
     except (UnknownLocaleError, ValueError):
         return False
     return "a" in get_time_format("short", locale=locale).pattern
+
+
+@lru_cache(maxsize=4096)
+def _as_written(number: str, region: str) -> str:
+    """An E.164 number as people of the region write it; '' if it cannot be read."""
+    try:
+        parsed = phonenumbers.parse(number)
+    except phonenumbers.NumberParseException:
+        return ""
+    home = phonenumbers.country_code_for_region(region) == parsed.country_code
+    style = phonenumbers.PhoneNumberFormat
+    return phonenumbers.format_number(parsed, style.NATIONAL if home else style.INTERNATIONAL)

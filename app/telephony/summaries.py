@@ -1,7 +1,7 @@
 """What a call was, as a value: kept as JSON, told by notes, listings and traces. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -85,7 +85,8 @@ class CallSummary:
 
 def summary_to_json(summary: CallSummary) -> dict[str, Any]:
     """The summary as JSON takes it."""
-    found = asdict(summary)
+    found = {each.name: getattr(summary, each.name) for each in fields(summary)}
+    found["legs"] = [asdict(leg) for leg in summary.legs]
     for name in ("started_at", "last_event_at", "ended_at"):
         found[name] = found[name].isoformat() if found[name] else None
     return {key: list(value) if isinstance(value, tuple) else value for key, value in found.items()}
