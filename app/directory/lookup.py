@@ -30,6 +30,13 @@ REFUSED_SECONDS = 300.0
 FIRST_WAIT_SECONDS = 10.0
 LONGEST_WAIT_SECONDS = 3600.0
 
+BEING_ASKED = sa.select(Lookup.number).where(
+    Lookup.clinic_id == sa.bindparam("clinic_id"),
+    Lookup.number == sa.bindparam("number"),
+    Lookup.due_at.is_not(None),
+)
+"""Built once, as the settling of whoever nobody knows asks it again and again."""
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -69,10 +76,8 @@ def queue_lookup(session: Session, db: Database, clinic_id: int, number: str) ->
 
 def is_being_asked(session: Session, clinic_id: int, number: str) -> bool:
     """Whether the PMS has yet to say whether it knows `number`."""
-    query = sa.select(Lookup.number).where(
-        Lookup.clinic_id == clinic_id, Lookup.number == number, Lookup.due_at.is_not(None)
-    )
-    return session.scalars(query).first() is not None
+    given = {"clinic_id": clinic_id, "number": number}
+    return session.scalars(BEING_ASKED, given).first() is not None
 
 
 def answer_lookup(db: Database, lookup: Asked, connector: Connector | None, clock: Clock) -> bool:

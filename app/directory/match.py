@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from ..models import Client, ClientNumber, Clinic, Match, NumberRule, Policy
+from ..once import once
 from .accounts import read_foreign_times
 from .matching import Matching
 from .merges import follow_merges
@@ -113,6 +114,10 @@ def keep_decision(match: Match, decided: Decided, now: datetime) -> None:
 
 def read_matching(session: Session, clinic_id: int) -> Matching:
     """How the clinic's newest policy has numbers matched."""
+    return once(session, ("matching", clinic_id), lambda: _read_matching(session, clinic_id))
+
+
+def _read_matching(session: Session, clinic_id: int) -> Matching:
     newest = sa.select(Policy.rules).where(Policy.clinic_id == clinic_id)
     rules = session.scalars(newest.order_by(Policy.version.desc()).limit(1)).first()
     return Matching.model_validate((rules or {}).get("matching", {}))
