@@ -55,8 +55,7 @@ def settle_conversation(
     for window in fold_windows(facts, conversation.timezone, grounds, cut_of(newest), kept):
         found = _find(standing, window)
         if found is None or not found.frozen_at:
-            transcript, has_changed = _store(session, conversation, window, found, now)
-            transcript.policy_version = transcript.policy_version or version
+            transcript, has_changed = _store(session, conversation, window, found, version, now)
             rules = rules_of(transcript.policy_version)
             is_new = found is None
             _write(session, runtime, clinic, conversation, transcript, window, rules, now, is_new)
@@ -153,10 +152,12 @@ def _store(
     conversation: Conversation,
     window: Window,
     transcript: Transcript | None,
+    policy_version: int,
     now: datetime,
 ) -> tuple[Transcript, bool]:
     """The window's row, and whether anything in it is new."""
     if transcript is None:
+        # Its filter is named: to be set to None again then is no change.
         transcript = Transcript(
             clinic_id=conversation.clinic_id,
             conversation_id=conversation.id,
@@ -165,8 +166,10 @@ def _store(
             ends_at=window.ends_at,
             local_day=window.local_day,
             settled_at=now,
+            filtered_by=None,
         )
         session.add(transcript)
+    transcript.policy_version = transcript.policy_version or policy_version
     transcript.ends_at = window.ends_at
     transcript.last_text_at = window.messages[-1].at
     summary = _summary(window)
