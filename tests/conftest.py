@@ -7,17 +7,22 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from cryptography.fernet import Fernet
 from databases import NAMES, Databases, execute
 from hypothesis import HealthCheck, settings
+from wire import wired
 
 from confidential import Watch, watching_logs
+from factories import make_clinic
 from postgres import NoPostgresError, postgres
 from ringnote import schema
 from ringnote.db import Database
+from ringnote.models import Clinic
 from ringnote.runtime import Runtime
 from ringnote.settings import load_settings
 from ringnote.telephony import ingest
+from stories import Phone
 
 # Taken out: `ringnote check` rightly wonders at a setting that it does not know.
 NO_SKIPS = os.environ.pop("RINGNOTE_NO_SKIPS", "")
@@ -157,6 +162,21 @@ def runtime(db, tmp_path) -> Iterator[Runtime]:
     made = Runtime(known, db)
     yield made
     made.close()
+
+
+@pytest.fixture
+def phoned(postgres_copy, tmp_path):
+    """A phone whose runtime asks PostgreSQL through a wire, and the wire."""
+    url = sa.make_url(postgres_copy)
+    with wired(url.host, url.port) as wire:
+        near = url.set(port=wire.port).render_as_string(hide_password=False)
+        known = load_settings({"database_url": near, "data_dir": tmp_path}, environ={})
+        runtime = Runtime(known, Database(known.url))
+        phone = Phone(runtime, make_clinic(runtime.db))
+        yield phone, wire
+        with runtime.db.transaction() as session:
+            session.execute(sa.delete(Clinic).where(Clinic.id == phone.clinic.id))
+        runtime.close()
 
 
 def _named(server: str, name: str) -> str:

@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
-from wire import wired
 
 from factories import make_clinic
 from ringnote.clock import utc_now
@@ -180,21 +179,6 @@ def test_two_events_of_a_call_in_one_batch_are_one_mark(runtime, phone):
 
     assert [event.id for event in kept(runtime)] == ["E1", "E2"]
     assert generations(runtime) == {"u-1": 1}
-
-
-@pytest.fixture
-def phoned(postgres_copy, tmp_path):
-    """A phone whose runtime asks PostgreSQL through a wire, and the wire."""
-    url = sa.make_url(postgres_copy)
-    with wired(url.host, url.port) as wire:
-        near = url.set(port=wire.port).render_as_string(hide_password=False)
-        settings = load_settings({"database_url": near, "data_dir": tmp_path}, environ={})
-        runtime = Runtime(settings, Database(settings.url))
-        phone = Phone(runtime, make_clinic(runtime.db))
-        yield phone, wire
-        with runtime.db.transaction() as session:
-            session.execute(sa.delete(Clinic).where(Clinic.id == phone.clinic.id))
-        runtime.close()
 
 
 def spooled(phone, *uuids):
