@@ -78,7 +78,7 @@ def _read_clinic(session: Session, db: Database, clinic_id: int) -> tuple[Clinic
 def read_facts(session: Session, clinic_id: int, kind: SubjectKind, key: str) -> list[Fact]:
     """The accepted, known events of a subject, in order of receipt."""
     rows = session.execute(FACTS, {"clinic_id": clinic_id, "kind": kind, "key": key})
-    return [Fact(key, at, EventType(known), fields) for key, at, known, fields in rows if known]
+    return [Fact(name, at, EventType(type_), fields) for name, at, type_, fields in rows if type_]
 
 
 def as_fact(event: Event) -> Fact | None:
