@@ -5,44 +5,29 @@ left by a process that has ended: whoever finds it empties it. What is read twic
 since each webhook has its event's id from the start.
 """
 
-import base64
 import contextlib
 import fcntl
-import json
 import os
 import secrets
 import threading
 import time
-import zlib
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from .logs import get_logger
+from .spool_lines import Spooled, read_line, read_lines, read_parts, write_line
 
 MAX_BYTES = 256 * 1024 * 1024
 """Of one process's file."""
 STORED_AT_ONCE = 100
-PART_BYTES = 4 * 1024 * 1024
-"""Of a file that is read at once; many times the longest line."""
 AWAY_SECONDS = 1.0
 """After the database failed, webhooks go straight to the spool for so long."""
 REFUSED = "refused.lines"
 
 log = get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Spooled:
-    """One webhook as it came, with the id that its event is to have."""
-
-    event_id: str
-    received_at: datetime
-    token_hash: str
-    content_type: str
-    body: bytes
 
 
 Store = Callable[[Sequence[Spooled]], Sequence[Spooled]]
@@ -63,8 +48,8 @@ class Held:
 
     @property
     def seconds(self) -> int:
-        """For how long the oldest file has had something in it."""
-        return round(time.time() - self.since) if self.since else 0
+        """For how long the oldest webhook has lain there; 0 while a clock was set back."""
+        return max(0, round(time.time() - self.since)) if self.since else 0
 
 
 class SpoolFullError(OSError):
@@ -77,13 +62,24 @@ class Spool:
     def __init__(self, folder: Path, max_bytes: int = MAX_BYTES) -> None:
         self._folder = folder
         self._max_bytes = max_bytes
+        self._away_until = 0.0
+        self._is_told_of_forks = False
+        self._begin()
+
+    def _begin(self) -> None:
         self._lock = threading.Lock()
         self._draining = threading.Lock()
         self._process: int | None = None
         self._path: Path | None = None
         self._file = -1
         self._drained = 0
-        self._away_until = 0.0
+
+    def leave_to_parent(self) -> None:
+        """In the child after a fork: let go of the parent's file, whose lock would outlive it here,
+        and of what its threads were at."""
+        if self._file >= 0:
+            os.close(self._file)
+        self._begin()
 
     @property
     def is_preferred(self) -> bool:
@@ -97,7 +93,7 @@ class Spool:
 
     def append(self, webhook: Spooled) -> None:
         """Keep a webhook; returns once it is on the disk. Raises OSError where it cannot be."""
-        line = _line(webhook)
+        line = write_line(webhook)
         with self._lock:
             if self._process != os.getpid():
                 self._open()
@@ -131,13 +127,19 @@ class Spool:
 
     def measure(self) -> Held:
         """What lies in the folder."""
-        filled = [stat for stat in self._stats() if stat.st_size]
+        filled, since = [], []
+        for path in self._files():
+            with contextlib.suppress(FileNotFoundError):
+                stat = path.stat()
+                if stat.st_size:
+                    since.append(_since(path, stat))
+                    filled.append(stat.st_size)
         refused = self._folder / REFUSED
         return Held(
             files=len(filled),
-            bytes=sum(stat.st_size for stat in filled),
+            bytes=sum(filled),
             refused=refused.stat().st_size if refused.exists() else 0,
-            since=min((stat.st_ctime for stat in filled), default=None),
+            since=min(since, default=None),
         )
 
     def _files(self) -> list[Path]:
@@ -154,12 +156,17 @@ class Spool:
         return [path for path in self._files() if path != ours]
 
     def _open(self) -> None:
-        # After a fork the child must not write to its parent's file, whose lock it shares.
+        # After a fork the child must not write to its parent's file.
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not self._is_told_of_forks:
+            os.register_at_fork(after_in_child=partial(_leave_to_parent, weakref.ref(self)))
+            self._is_told_of_forks = True
         while (own := self._make_file()) is None:
             pass
-        path, file = own
-        self._process, self._path, self._file, self._drained = os.getpid(), path, file, 0
+        self._path, self._file = own
+        self._drained = 0
+        # At the last: who sees it set may look at the file, without the lock too.
+        self._process = os.getpid()
 
     def _make_file(self) -> tuple[Path, int] | None:
         """A new file, locked; None if somebody took it for an ended process's before it was."""
@@ -187,7 +194,7 @@ class Spool:
                         os.fsync(self._file)
                         self._drained = 0
                     return count
-            for part in _parts(self._file, self._drained, size):
+            for part in read_parts(self._file, self._drained, size):
                 count += self._store(part, store)
                 self._drained += len(part)
 
@@ -200,13 +207,15 @@ class Spool:
             stack.callback(os.close, file)
             if not _lock(file):
                 return 0
+            # Not by closing it alone: a child that was forked meanwhile has it open, too.
+            stack.callback(fcntl.flock, file, fcntl.LOCK_UN)
             size = os.fstat(file).st_size
-            count = sum(self._store(part, store) for part in _parts(file, 0, size))
+            count = sum(self._store(part, store) for part in read_parts(file, 0, size))
             path.unlink()
             return count
 
     def _store(self, found: bytes, store: Store) -> int:
-        webhooks = list(_read(found))
+        webhooks = list(read_lines(found))
         for start in range(0, len(webhooks), STORED_AT_ONCE):
             self._put_by(store(webhooks[start : start + STORED_AT_ONCE]))
         return len(webhooks)
@@ -220,10 +229,24 @@ class Spool:
         file = os.open(self._folder / REFUSED, flags, 0o600)
         try:
             for webhook in refused:
-                _write_all(file, _line(webhook))
+                _write_all(file, write_line(webhook))
             os.fsync(file)
         finally:
             os.close(file)
+
+
+def _leave_to_parent(spool: "weakref.ref[Spool]") -> None:
+    if (ours := spool()) is not None:
+        ours.leave_to_parent()
+
+
+def _since(path: Path, stat: os.stat_result) -> float:
+    """When the first webhook that lies in a file came. The file's own times change with each."""
+    first = None
+    # Whoever may not read it sees at least when it was last written to.
+    with contextlib.suppress(PermissionError), path.open("rb") as file:
+        first = read_line(file.readline())
+    return first.received_at.timestamp() if first else stat.st_mtime
 
 
 def _lock(file: int) -> bool:
@@ -234,44 +257,6 @@ def _lock(file: int) -> bool:
         return False
     # Another may have emptied and removed it between its opening and its locking.
     return os.fstat(file).st_nlink > 0
-
-
-def _line(webhook: Spooled) -> bytes:
-    content: dict[str, Any] = {
-        "id": webhook.event_id,
-        "at": webhook.received_at.isoformat(),
-        "token": webhook.token_hash,
-        "type": webhook.content_type,
-        "body": base64.b64encode(webhook.body).decode(),
-    }
-    text = json.dumps(content).encode()
-    return b"%08x %s\n" % (zlib.crc32(text), text)
-
-
-def _parts(file: int, start: int, end: int) -> Iterator[bytes]:
-    """What lies between two places of a file, in parts of whole lines (a torn last one aside)."""
-    while start < end:
-        part = os.pread(file, min(PART_BYTES, end - start), start)
-        whole = part[: part.rfind(b"\n") + 1] or part
-        yield whole
-        start += len(whole)
-
-
-def _read(found: bytes) -> Iterator[Spooled]:
-    """The webhooks, but for what was being written when its process died: nobody heard a 200."""
-    for line in found.splitlines(keepends=True):
-        check, _, text = line.partition(b" ")
-        if not line.endswith(b"\n") or check != b"%08x" % zlib.crc32(text.removesuffix(b"\n")):
-            log.warning("spool.torn", bytes=len(line))
-            continue
-        content = json.loads(text)
-        yield Spooled(
-            content["id"],
-            datetime.fromisoformat(content["at"]),
-            content["token"],
-            content["type"],
-            base64.b64decode(content["body"]),
-        )
 
 
 def _write_all(file: int, line: bytes) -> None:

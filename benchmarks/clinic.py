@@ -13,7 +13,7 @@ from ringnote.ledger.clinics import ClinicFields, add_clinic
 from ringnote.models import Client, ClientNumber, Clinic, new_event_id
 from ringnote.sandbox.people import Caller
 from ringnote.sandbox.phones import Office, PhoneSystem, PlannedCall
-from ringnote.spool import Spooled
+from ringnote.spool_lines import Spooled
 from ringnote.telephony.parse import read_event
 from ringnote.telephony.store import add_events
 from ringnote.telephony.tokens import issue_webhook_token

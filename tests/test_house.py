@@ -33,6 +33,7 @@ ROOMS = (
         "once",
         "refusals",
         "spool",
+        "spool_lines",
     }
     | {"schema", "settings", "signals", "steps", "templating", "toml_reading", "transport"}
     | {"vault", "waits", "wake"},

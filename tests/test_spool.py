@@ -6,20 +6,39 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from ringnote import spool as module
-from ringnote.spool import PART_BYTES, Spool, Spooled, SpoolFullError
+from ringnote.spool import Spool, SpoolFullError
+from ringnote.spool_lines import PART_BYTES, Spooled, write_line
 
 AT = datetime(2026, 11, 24, 15, tzinfo=UTC)
+FORKER = """
+import os, sys, time
+from datetime import datetime, UTC
+from pathlib import Path
+from ringnote.spool import Spool
+from ringnote.spool_lines import Spooled
+
+spool = Spool(Path(sys.argv[1]))
+spool.append(Spooled("e-1", datetime.now(UTC), "hash", "text/plain", b"x"))
+child = os.fork()
+if child == 0:
+    print("forked", flush=True)
+    sys.stdin.readline()
+    os._exit(0)
+time.sleep(60)
+"""
 WRITER = """
 import sys, time
 from datetime import datetime, UTC
 from pathlib import Path
-from ringnote.spool import Spool, Spooled
+from ringnote.spool import Spool
+from ringnote.spool_lines import Spooled
 
 spool = Spool(Path(sys.argv[1]))
 for number in range(10_000):
@@ -209,6 +228,74 @@ def test_a_child_after_a_fork_writes_to_a_file_of_its_own(spool, kept, tmp_path)
     assert {each.event_id for each in kept.webhooks} == {"e-1", "e-2"}
 
 
+def test_what_a_process_left_is_found_though_a_child_of_its_own_lives_on(tmp_path, kept):
+    command = [sys.executable, "-c", FORKER, str(tmp_path)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, **pipes) as parent:
+        assert parent.stdout.readline() == "forked\n"
+        assert Spool(tmp_path).drain(kept) == 0
+
+        parent.send_signal(signal.SIGKILL)
+        parent.wait()
+        found = Spool(tmp_path).drain(kept)
+        # The child ends once its standard input does.
+        parent.stdin.close()
+
+    assert found == 1
+    assert [each.event_id for each in kept.webhooks] == ["e-1"]
+
+
+def test_what_could_not_be_taken_over_is_tried_again_though_a_child_was_forked_meanwhile(
+    tmp_path, kept
+):
+    (tmp_path / "1-dead.spool").write_bytes(write_line(webhook(1)))
+    spool, children, (going, end) = Spool(tmp_path), [], os.pipe()
+
+    def fork_and_fail(_webhooks):
+        children.append(os.fork())
+        if children[-1] == 0:
+            os.close(end)
+            os.read(going, 1)
+            os._exit(0)
+        raise ConnectionError("away")
+
+    with pytest.raises(ConnectionError):
+        spool.drain(fork_and_fail)
+    found = spool.drain(kept)
+    os.close(end)
+    os.waitpid(children[0], 0)
+    os.close(going)
+
+    assert found == 1
+
+
+def test_a_child_is_not_held_up_by_what_its_parent_s_threads_were_at(spool, kept, monkeypatch):
+    begun, go_on, parent = threading.Event(), threading.Event(), os.getpid()
+
+    def sync(_file):
+        if os.getpid() == parent:
+            begun.set()
+            go_on.wait(10)
+
+    spool.append(webhook(1))
+    monkeypatch.setattr(module.os, "fsync", sync)
+    busy = threading.Thread(target=spool.append, args=(webhook(2),))
+    busy.start()
+    begun.wait(10)
+    child = os.fork()
+    if child == 0:
+        # Ended by SIGALRM if it waits for a lock that nobody gives back.
+        signal.alarm(5)
+        spool.append(webhook(3))
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    go_on.set()
+    busy.join()
+
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert spool.drain(kept) == 3
+
+
 def test_a_file_that_another_takes_for_an_ended_process_s_is_made_anew(
     spool, kept, tmp_path, monkeypatch
 ):
@@ -242,7 +329,28 @@ def test_how_much_waits_and_since_when_can_be_seen(spool):
     held = spool.measure()
     assert (held.files, held.refused) == (1, 0)
     assert held.bytes > 100
-    assert held.since is not None
+    assert held.since == (AT + timedelta(seconds=1)).timestamp()
+
+
+def test_it_has_waited_since_its_first_webhook_however_many_follow(tmp_path, kept):
+    first, second = Spool(tmp_path), Spool(tmp_path)
+    first.append(webhook(20))
+    second.append(webhook(10))
+    second.append(webhook(30))
+
+    assert first.measure().since == (AT + timedelta(seconds=10)).timestamp()
+    second.drain(kept)
+    assert first.measure().since == (AT + timedelta(seconds=20)).timestamp()
+
+
+def test_one_that_holds_only_what_was_torn_has_waited_since_that_was_written(tmp_path):
+    (tmp_path / "1-dead.spool").write_bytes(b"0badbeef {")
+    began = time.time()
+
+    held = Spool(tmp_path).measure()
+
+    assert held.files == 1
+    assert began - 60 < held.since <= time.time()
 
 
 def started(folder, name) -> subprocess.Popen:

@@ -14,7 +14,8 @@ from ..errors import WebhookError
 from ..logs import get_logger
 from ..models import EventStatus, new_event_id
 from ..runtime import Runtime
-from ..spool import Spool, Spooled
+from ..spool import Spool
+from ..spool_lines import Spooled
 from .parse import read_event
 from .store import Read, Receipt, store
 from .tokens import hash_token

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from ..clock import Clock
 from ..db import Database
 from ..models import Clinic, DueMark, Event, EventStatus, SubjectKind, WebhookToken
-from ..spool import Spooled
+from ..spool_lines import Spooled
 from .facts import Reading
 from .marks import lowering, mark_all_due
 from .parse import read_tenant, subject_of

@@ -16,7 +16,7 @@ from ringnote.sandbox.faults import Fault, FaultKind, Faults
 from ringnote.sandbox.pms import create_pms
 from ringnote.sandbox.server import Server
 from ringnote.sandbox.store import Store
-from ringnote.spool import Spooled
+from ringnote.spool_lines import Spooled
 from ringnote.telephony.tokens import issue_webhook_token
 
 TOKEN = "the-token-0142"

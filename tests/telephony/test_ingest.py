@@ -15,7 +15,7 @@ from ringnote.errors import WebhookError
 from ringnote.models import Clinic, DueMark, Event, new_event_id
 from ringnote.runtime import Runtime
 from ringnote.settings import load_settings
-from ringnote.spool import Spooled
+from ringnote.spool_lines import Spooled
 from ringnote.telephony import store
 from ringnote.telephony.ingest import keep_spooled, take
 from ringnote.telephony.tokens import hash_token
