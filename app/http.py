@@ -23,6 +23,7 @@ from urllib3.exceptions import MaxRetryError, NewConnectionError
 from .errors import ConnectorError, CredentialsRejected, OutcomeUnknown, Temporary
 from .exchanges import Answered, Sent, note_exchange
 from .refusals import CodeOf, read_refusal
+from .resolving import Names
 from .transport import Adapter, PrivateAddressError, ending_at, quieten, unheard
 
 USER_AGENT = "Ringnote/0.1"
@@ -85,6 +86,7 @@ class Http:
         self._code_of: CodeOf | None = None
         self.shelf: TokenShelf | None = None
         """Of the account that it is for, if its token is shared."""
+        self._names = Names()
         self._session = requests.Session()
         self._session.trust_env = False
         self._session.headers["User-Agent"] = USER_AGENT
@@ -156,11 +158,13 @@ class Http:
         retrying = tenacity.Retrying(
             stop=tenacity.stop_after_attempt(NOT_SENT_TRIES),
             wait=tenacity.wait_random_exponential(multiplier=0.1, max=1.0),
-            retry=tenacity.retry_if_exception(_was_not_sent),
+            retry=tenacity.retry_if_exception(
+                lambda error: _was_not_sent(error) and time.monotonic() < deadline
+            ),
             reraise=True,
         )
         try:
-            with unheard(), ending_at(deadline):
+            with unheard(), ending_at(deadline, self._names):
                 return retrying(self._exchange, deadline, method, url, params, headers, json, data)
         except PrivateAddressError:
             raise CredentialsRejected(

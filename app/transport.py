@@ -7,6 +7,7 @@ import io
 import ipaddress
 import logging
 import math
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,10 @@ from typing import Any
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import LocationParseError, NameResolutionError, NewConnectionError
+from urllib3.util.connection import create_connection
+
+from .resolving import Names
 
 CHATTY = ("urllib3.connection", "urllib3.connectionpool", "urllib3.util.retry")
 
@@ -24,6 +29,7 @@ _is_unheard: ContextVar[bool] = ContextVar("ringnote_is_unheard", default=False)
 
 
 _deadline: ContextVar[float] = ContextVar("ringnote_deadline", default=math.inf)
+_names: ContextVar[Names | None] = ContextVar("ringnote_names", default=None)
 
 
 class PrivateAddressError(Exception):
@@ -72,14 +78,15 @@ def unheard() -> Iterator[None]:
 
 
 @contextmanager
-def ending_at(deadline: float) -> Iterator[None]:
-    """Answers that are waited for in this block, in this thread, are given up at `deadline`
-    (monotonic seconds), however slowly their bytes come."""
-    token = _deadline.set(deadline)
+def ending_at(deadline: float, names: Names) -> Iterator[None]:
+    """Names, connections and answers that are waited for in this block, in this thread, are given
+    up at `deadline` (monotonic seconds), however slowly the bytes of an answer come."""
+    tokens = _deadline.set(deadline), _names.set(names)
     try:
         yield
     finally:
-        _deadline.reset(token)
+        _deadline.reset(tokens[0])
+        _names.reset(tokens[1])
 
 
 class _Bytes(io.RawIOBase):
@@ -115,9 +122,42 @@ class _Response(HTTPResponse):
 class _HTTP(HTTPConnection):
     response_class = _Response
 
+    def _new_conn(self) -> socket.socket:
+        return _connect(self, self._dns_host)
+
 
 class _HTTPS(HTTPSConnection):
     response_class = _Response
+
+    def _new_conn(self) -> socket.socket:
+        return _connect(self, self._dns_host)
+
+
+def _connect(connection: HTTPConnection, host: str) -> socket.socket:
+    """A connection to the first of the host's addresses that takes one: each has the connection's
+    timeout, and all together what is left until the deadline."""
+    names, seconds = _names.get() or Names(), float(connection.timeout or math.inf)
+    try:
+        addresses = names.addresses(host.strip("[]"), connection.port, _left(seconds))
+    except UnicodeError:
+        raise LocationParseError(f"'{host}', label empty or too long") from None
+    except OSError as error:
+        raise NameResolutionError(host, connection, error) from error  # type: ignore[arg-type]
+    failure: OSError = TimeoutError("timed out")
+    for address in addresses:
+        if (left := _left(seconds)) <= 0:
+            break
+        try:
+            return create_connection(
+                (address, connection.port), left, socket_options=connection.socket_options
+            )
+        except OSError as error:
+            failure = error
+    raise NewConnectionError(connection, f"no connection: {failure}") from failure
+
+
+def _left(seconds: float) -> float:
+    return min(seconds, _deadline.get() - time.monotonic())
 
 
 class _GuardedHTTP(_HTTP):

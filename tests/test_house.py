@@ -32,6 +32,7 @@ ROOMS = (
         "numbers",
         "once",
         "refusals",
+        "resolving",
         "spool",
         "spool_lines",
     }

@@ -3,7 +3,8 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -439,3 +440,94 @@ def test_who_can_wait_for_so_long_alone_has_nothing_sent_afterwards(http: Http) 
             hurried.knowing({}, asked.append).request("POST", pms.url)
 
         assert (len(pms.requests), asked) == (1, [])
+
+
+@contextmanager
+def taking_no_more() -> Iterator[int]:
+    """The port of a server that takes no connection any more: who asks for one waits."""
+    with ExitStack() as stack:
+        server = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        is_full = False
+        while not is_full:
+            waiting = stack.enter_context(socket.socket())
+            waiting.settimeout(0.2)
+            is_full = bool(waiting.connect_ex(server.getsockname()))
+        yield server.getsockname()[1]
+
+
+def test_a_pms_of_many_addresses_that_all_hang_is_given_up_in_time(
+    http: Http, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ringnote.http, "TOTAL_SECONDS", 0.6)
+    monkeypatch.setattr(ringnote.http, "CONNECT_SECONDS", 0.25)
+    resolve = socket.getaddrinfo
+
+    def twenty(host: str, *asked: object) -> list[object]:
+        return 20 * resolve("127.0.0.1", *asked) if host == "pms.test" else resolve(host, *asked)
+
+    monkeypatch.setattr(socket, "getaddrinfo", twenty)
+    with taking_no_more() as port:
+        began = time.monotonic()
+        with pytest.raises(Temporary, match="cannot be reached"):
+            http.request("POST", f"http://pms.test:{port}/", json={})
+        took = time.monotonic() - began
+
+    assert took < 2.0
+
+
+def test_the_next_address_is_tried_where_one_hangs(
+    http: Http, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ringnote.http, "CONNECT_SECONDS", 0.25)
+    resolve = socket.getaddrinfo
+
+    def both(host: str, *asked: object) -> list[object]:
+        hosts = ("127.0.0.1", "127.0.0.2") if host == "pms.test" else (host,)
+        return [found for each in hosts for found in resolve(each, *asked)]
+
+    def serve(server: socket.socket) -> None:
+        connection, _ = server.accept()
+        with connection:
+            connection.recv(65536)
+            connection.sendall(answer(200))
+
+    monkeypatch.setattr(socket, "getaddrinfo", both)
+    with (
+        taking_no_more() as port,
+        socket.create_server(("127.0.0.2", port)) as second,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        pool.submit(serve, second)
+
+        answered = http.request("GET", f"http://pms.test:{port}/")
+
+    assert answered.status == 200
+
+
+def test_a_name_whose_servers_hang_is_given_up_in_time_and_asked_for_once(
+    http: Http, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ringnote.http, "TOTAL_SECONDS", 0.5)
+    go_on, asked, resolve = threading.Event(), [], socket.getaddrinfo
+
+    def hang(host: str, *rest: object) -> list[object]:
+        if host == "pms.test":
+            asked.append(host)
+            go_on.wait(5)
+        return resolve("127.0.0.1", *rest)
+
+    def ask(_number: int) -> float:
+        began = time.monotonic()
+        with pytest.raises(Temporary, match="cannot be reached"):
+            http.request("POST", "http://pms.test:9/", json={})
+        return time.monotonic() - began
+
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
+    with listening(saying(answer(200))) as pms, ThreadPoolExecutor(4) as pool:
+        took = [*pool.map(ask, range(4))]
+        other = http.request("GET", pms.url)
+        go_on.set()
+
+    assert max(took) < 2.5
+    assert asked == ["pms.test"]
+    assert other.status == 200
