@@ -1,5 +1,10 @@
-"""The event table's months on PostgreSQL: made ahead, dropped whole, and never in anyone's way."""
+"""The event table's months on PostgreSQL: made ahead, dropped whole, and never in anyone's way.
 
+A month may begin between any two lines of these tests: the databases that they begin with have the
+month in which the run began, and the two after it.
+"""
+
+import time
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
@@ -61,25 +66,40 @@ def make_month(runtime, month):
     return name
 
 
-@ON_POSTGRESQL
-def test_this_month_and_the_two_after_it_are_there_from_the_start(runtime):
-    assert names(runtime) == [
-        f"ringnote_event_{month_of(utc_now(), ahead):%Y%m}" for ahead in range(3)
-    ]
+def in_a_month_that_lasts():
+    """The time, once its month lasts for a minute yet."""
+    now = utc_now()
+    left = (month_of(now, 1) - now).total_seconds()
+    if left < 60:
+        time.sleep(left)
+    return utc_now()
+
+
+@pytest.mark.parametrize("empty_database_url", ["postgresql"], indirect=True)
+def test_this_month_and_the_two_after_it_are_there_from_the_start(empty_database_url):
+    now = in_a_month_that_lasts()
+    db = Database(empty_database_url)
+    schema.migrate(db)
+
+    with db.reading() as session:
+        made = [each.name for each in list_partitions(session)]
+    db.dispose()
+    assert made == [f"ringnote_event_{month_of(now, ahead):%Y%m}" for ahead in range(3)]
 
 
 @ON_POSTGRESQL
 def test_a_webhook_lies_in_its_month_and_is_found_by_its_id_alone(runtime, phone):
-    phone.at = utc_now()
+    phone.at = month_of(utc_now(), 1) + timedelta(days=1)
+    month = f"ringnote_event_{phone.at:%Y%m}"
     receipt = phone.event("HangupCall", "u-1")
 
-    assert list(counts(runtime)) == [f"ringnote_event_{utc_now():%Y%m}"]
+    assert list(counts(runtime)) == [month]
     with runtime.db.reading() as session:
         plan = session.execute(
             sa.text("EXPLAIN SELECT * FROM ringnote_event WHERE id = :id"), {"id": receipt.event_id}
         )
         said = "\n".join(plan.scalars())
-    assert said.count("ringnote_event_") == said.count(f"ringnote_event_{utc_now():%Y%m}") > 0
+    assert said.count("ringnote_event_") == said.count(month) > 0
 
 
 @ON_POSTGRESQL
@@ -103,10 +123,11 @@ def test_an_id_can_be_there_once_only_whatever_the_time_of_receipt(runtime, clin
 
 @ON_POSTGRESQL
 def test_a_month_that_is_missing_is_made_with_what_came_for_it_meanwhile(runtime, phone):
-    month = f"ringnote_event_{month_of(utc_now(), 2):%Y%m}"
+    begins = month_of(utc_now(), 1)
+    month = f"ringnote_event_{begins:%Y%m}"
     with runtime.db.transaction() as session:
         session.execute(sa.text(f"DROP TABLE {month}"))
-    phone.at = month_of(utc_now(), 2) + timedelta(days=1)
+    phone.at = begins + timedelta(days=1)
     phone.event("HangupCall", "u-1")
     assert counts(runtime) == {"ringnote_event_default": 1}
 
@@ -118,7 +139,7 @@ def test_a_month_that_is_missing_is_made_with_what_came_for_it_meanwhile(runtime
 
 @ON_POSTGRESQL
 def test_an_old_month_of_which_all_may_go_is_dropped(runtime, phone):
-    month = make_month(runtime, month_of(utc_now(), -6))
+    month = make_month(runtime, month_of(phone.at))
     phone.answered("u-1")
     settle(runtime)
     write(runtime, MemoryConnector())
@@ -134,7 +155,7 @@ def test_an_old_month_of_which_all_may_go_is_dropped(runtime, phone):
 
 @ON_POSTGRESQL
 def test_what_waits_for_a_match_is_carried_out_of_a_month_that_is_dropped(runtime, phone):
-    month = make_month(runtime, month_of(utc_now(), -6))
+    month = make_month(runtime, month_of(phone.at))
     phone.answered("u-1")
     phone.answered("u-2", caller=STRANGER)
     settle(runtime)
@@ -153,7 +174,7 @@ def test_what_waits_for_a_match_is_carried_out_of_a_month_that_is_dropped(runtim
 @ON_POSTGRESQL
 def test_a_month_of_which_too_much_must_stay_loses_the_rest_by_rows(runtime, phone, monkeypatch):
     monkeypatch.setattr("ringnote.keeping.house.CARRIED_MOST", 3)
-    month = make_month(runtime, month_of(utc_now(), -6))
+    month = make_month(runtime, month_of(phone.at))
     phone.answered("u-1")
     phone.answered("u-2", caller=STRANGER)
     settle(runtime)
@@ -168,7 +189,7 @@ def test_a_month_of_which_too_much_must_stay_loses_the_rest_by_rows(runtime, pho
 def test_a_webhook_that_comes_while_its_month_is_dropped_is_not_lost(runtime, phone, monkeypatch):
     from ringnote.keeping import house
 
-    month = make_month(runtime, month_of(utc_now(), -6))
+    month = make_month(runtime, month_of(phone.at))
     phone.answered("u-1")
     settle(runtime)
     write(runtime, MemoryConnector())
@@ -203,7 +224,7 @@ def reading_at_length(db: Database):
 
 
 @ON_POSTGRESQL
-def test_whoever_reads_at_length_is_not_waited_for(runtime, phone):
+def test_whoever_reads_at_length_is_not_waited_for(runtime):
     month = make_month(runtime, month_of(utc_now(), -6))
 
     with reading_at_length(runtime.db):
@@ -219,7 +240,7 @@ def test_whoever_reads_at_length_is_not_waited_for(runtime, phone):
 def test_a_table_full_of_events_becomes_the_partition_of_all_months_so_far(empty_database_url):
     db = Database(empty_database_url)
     schema.migrate(db, "0008")
-    now = utc_now()
+    now = in_a_month_that_lasts()
     times = [datetime(2024, 2, 29, tzinfo=UTC), now, now + timedelta(days=40)]
     times.append(now + timedelta(days=4000))
     ids = [new_event_id(each) for each in times]
