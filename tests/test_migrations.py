@@ -189,6 +189,25 @@ def test_nothing_becomes_what_the_models_say(empty):
     assert names(empty) == {*Base.metadata.tables, "ringnote_alembic_version"}
 
 
+def test_what_refers_to_a_row_is_found_by_an_index_once_that_is_deleted(empty):
+    schema.migrate(empty)
+    found = sa.inspect(empty.engine)
+    by_index, references = set(), set()
+    for table in sorted(names(empty)):
+        keys = [found.get_pk_constraint(table)["constrained_columns"]]
+        keys += [each["column_names"] for each in found.get_unique_constraints(table)]
+        for index in found.get_indexes(table):
+            options = index.get("dialect_options", {})
+            if f"{empty.engine.dialect.name}_where" not in options:
+                keys.append(index["column_names"])
+        by_index |= {(table, key[0]) for key in keys}
+        for each in found.get_foreign_keys(table):
+            references.add((table, *each["constrained_columns"]))
+
+    # Of connections there are about as many as of clinics, so they may be read through.
+    assert references - by_index == {("ringnote_connection", "clinic_id")}
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -156,7 +156,7 @@ class Attempt(Base):
     id: Mapped[Key]
     entry_id: Mapped[Ref] = mapped_column(sa.ForeignKey("ringnote_entry.id", ondelete="CASCADE"))
     connection_id: Mapped[Ref | None] = mapped_column(
-        sa.ForeignKey("ringnote_connection.id", ondelete="SET NULL")
+        sa.ForeignKey("ringnote_connection.id", ondelete="SET NULL"), index=True
     )
     version: Mapped[int]
     action: Mapped[str]
