@@ -1,7 +1,8 @@
 """What people answer of an entry that was set aside: of one that was perhaps written, that it
 stands there or does not; of one that the PMS refuses, that it is left.
 
-Moves rows, and keeps each answer as a decision about what the entry comes of.
+Moves rows, and keeps each answer, and who had an entry tried again, as a decision about what the
+entry comes of.
 """
 
 from datetime import datetime
@@ -95,6 +96,11 @@ def leave_entry(session: Session, entry: Entry, by: str, why: str, now: datetime
     entry.state = EntryState.SYNCED if entry.pms_id else EntryState.WITHDRAWN
     entry.reason, entry.updated_at = f"{by} {LEFT}", now
     _keep(session, entry, "leave", {}, by, now, why)
+
+
+def keep_retry(session: Session, entry: Entry, by: str, now: datetime) -> None:
+    """Keep who had an entry tried again. Does not commit."""
+    _keep(session, entry, "retry", {}, by, now)
 
 
 def _keep(

@@ -10,7 +10,7 @@ from ..ledger.reconcile import enqueue, place
 from ..ledger.set_aside import is_left
 from ..models import Connection, Doubt, Entry, EntryState, OutboxRow, Pace
 from .account_settings import host_of
-from .answers import deny_entry
+from .answers import deny_entry, keep_retry
 from .claim import claim
 from .claim_queries import LEASE_SECONDS, leased, told_now
 from .work import Work
@@ -72,7 +72,8 @@ def enqueue_all_due(session: Session, db: Database, connection: Connection) -> i
 def retry_entries(session: Session, db: Database, entries: Sequence[Entry], by: str) -> int:
     """Have these entries tried again now, whatever their back-off; how many could be. No commit.
 
-    `by` says of those that ask that they do not stand in the PMS.
+    That `by` had it done is kept with what they come of; of those that ask it says that they do not
+    stand in the PMS.
     """
     now = db.present(session)
     count = 0
@@ -85,6 +86,8 @@ def retry_entries(session: Session, db: Database, entries: Sequence[Entry], by: 
             ).first()
             if entry.doubt is Doubt.ASKED:
                 deny_entry(session, entry, by, now)
+            else:
+                keep_retry(session, entry, by, now)
             place(session, db, entry, connection, now)
             count += 1
     return count

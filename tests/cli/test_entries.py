@@ -285,6 +285,19 @@ def test_what_was_set_aside_is_written_once_retried(ringnote, runtime, pms, refu
     assert len(pms.notes) == 1
 
 
+def test_who_had_one_tried_again_is_told_with_it_and_with_its_call(ringnote, refused, monkeypatch):
+    monkeypatch.setenv("LOGNAME", "jo")
+    ringnote("entries", "retry", str(refused))
+
+    shown = json.loads(ringnote("entries", "show", str(refused), "--json").stdout)
+    call = json.loads(ringnote("calls", "show", "u-1", "--json").stdout)
+
+    [decision] = shown["decisions"]
+    assert (decision["kind"], decision["value"]) == ("retry", {"entry": refused})
+    assert decision["by"] == "jo"
+    assert call["decisions"] == [decision]
+
+
 def test_what_waits_for_its_next_try_is_tried_now(ringnote, runtime, phone, pms):
     pms.failures = [Temporary("the PMS is busy", status=503)]
     phone.answered("u-1")

@@ -137,6 +137,8 @@ def test_what_was_set_aside_is_tried_again(runtime, phone, clinic, kim):
     again = post(kim, "/entry/retry", clinic=clinic.id, entry=entry.id, kind="call", key="u-1")
     assert again.status_code == 400
     assert "neither retrying nor set aside" in again.text
+    shown = kim.get("/call?uuid=u-1").text
+    assert shown.count(f"had entry {entry.id} <strong>tried again</strong>") == 1
 
 
 def test_a_client_who_is_named_in_words_is_chosen_among_those_called_so(
