@@ -17,19 +17,26 @@ from .work import Work
 
 
 def renew(db: Database, work: Sequence[Work]) -> set[str]:
-    """Keep what is held of this out of the others' sight; the leases still held. Commits."""
+    """Keep what is held of this out of the others' sight; the leases that were renewed. Commits.
+
+    What somebody has locked just now is left for the next time.
+    """
     # By their keys: a backlog is not read through, every few seconds, for some leases in it.
     ids, tokens = [each.entry_id for each in work], [each.lease_token for each in work]
     with db.transaction() as session:
+        # Whoever is stopped with one of them locked would have all of them run out.
+        rows = sa.select(OutboxRow.entry_id).where(OutboxRow.entry_id.in_(ids))
+        free = session.scalars(rows.with_for_update(skip_locked=True)).all()
         held = session.scalars(
             sa.update(OutboxRow)
             .where(
-                OutboxRow.entry_id.in_(ids),
+                OutboxRow.entry_id.in_(free),
                 OutboxRow.lease_token.in_(tokens),
                 OutboxRow.due_at > db.now(),
             )
             .values(due_at=db.later(LEASE_SECONDS))
             .returning(OutboxRow.lease_token)
+            .execution_options(synchronize_session=False)
         )
         return {token for token in held if token}
 
