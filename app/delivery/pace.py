@@ -61,10 +61,12 @@ def _clear(pace: Pace) -> None:
 
 def _slow_down(pace: Pace, fared: Fared, now: datetime) -> None:
     if fared.snooze_seconds is not None:
-        pace.blocked_until = now + timedelta(seconds=fared.snooze_seconds)
-        pace.blocked_by = RATE_LIMIT
-        return
-    pace.failures += 1
-    if pause := breaker_seconds(pace.failures, random.random()):
-        pace.blocked_until = now + timedelta(seconds=pause)
-        pace.blocked_by = BREAKER
+        seconds: float | None = fared.snooze_seconds
+        by = RATE_LIMIT
+    else:
+        pace.failures += 1
+        seconds, by = breaker_seconds(pace.failures, random.random()), BREAKER
+    until = now + timedelta(seconds=seconds or 0.0)
+    # What was in flight when the PMS asked for a longer rest makes that no shorter.
+    if seconds and (pace.blocked_until is None or pace.blocked_until < until):
+        pace.blocked_until, pace.blocked_by = until, by

@@ -26,17 +26,23 @@ TRIES_KEPT = timedelta(days=1)
 
 def purge_attempts(turn: Turn, before: datetime) -> None:
     """Delete the tries to write an entry that began before `before`, with what was kept of them."""
+    after = 0
     while True:
         with turn.step() as session:
-            # The oldest by id, that is by time: no index by time is kept for this alone.
+            # The oldest by id, that is by time: no index by time is kept for this alone. A younger
+            # one among them is of a clock that was ahead, and keeps none behind it from going.
             oldest = session.execute(
-                sa.select(Attempt.id, Attempt.started_at).order_by(Attempt.id).limit(BATCH)
-            )
+                sa.select(Attempt.id, Attempt.started_at)
+                .where(Attempt.id > after)
+                .order_by(Attempt.id)
+                .limit(BATCH)
+            ).all()
             ids = [row.id for row in oldest if row.started_at < before]
             session.execute(sa.delete(Attempt).where(Attempt.id.in_(ids)))
         turn.purged["attempts"] += len(ids)
-        if len(ids) < BATCH:
+        if not ids:
             return
+        after = oldest[-1].id
 
 
 def purge_ended(turn: Turn, before: datetime) -> None:

@@ -455,6 +455,30 @@ def test_a_rate_limit_blocks_the_connection_and_counts_no_attempt(db, connection
     assert write(db, pms) == 0
 
 
+@pytest.mark.parametrize(
+    "late",
+    [RateLimited("the PMS answered 429", status=429, retry_after=1.0), Temporary("it broke off")],
+)
+def test_what_was_in_flight_makes_the_rest_that_the_pms_asked_for_no_shorter(
+    db, connection, clinic, pms, late
+):
+    for _ in range(2):
+        make_entry(db, clinic, connection)
+    asked, in_flight = outbox.claim(db, 2)
+    with db.transaction() as session:
+        # One more failure opens the breaker.
+        session.execute(sa.update(Pace).values(failures=4))
+    pms.failures = [RateLimited("the PMS answered 429", status=429, retry_after=3600.0), late]
+
+    for each in (asked, in_flight):
+        finish_all(db, [(each, deliver(each, pms, tools(db)))])
+
+    with db.reading() as session:
+        pace = session.get_one(Pace, connection.id)
+    assert pace.blocked_until > utc_now() + timedelta(minutes=59)
+    assert pace.blocked_by == "rate limit"
+
+
 def test_one_clinics_rate_limit_does_not_hold_up_another(db, connection, clinic, pms):
     other = make_connection(db, make_clinic(db))
     make_entry(db, clinic, connection)

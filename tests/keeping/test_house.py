@@ -10,6 +10,7 @@ from factories import make_client, make_clinic, make_connection, make_entry
 from fakes import MemoryConnector
 from ringnote.clock import utc_now
 from ringnote.db import Database
+from ringnote.keeping import ended
 from ringnote.keeping.turn import TurnEnded, take_turn
 from ringnote.models import (
     ApiToken,
@@ -154,6 +155,30 @@ def test_tries_go_by_their_age(runtime, phone):
 
     assert purged["attempts"] == 1
     assert count(runtime, Attempt) == 1
+
+
+def test_a_try_of_a_clock_that_was_years_ahead_keeps_no_other_from_going(
+    runtime, db, clinic, monkeypatch
+):
+    monkeypatch.setattr(ended, "BATCH", 2)
+    entry_id = make_entry(db, clinic, None)
+    now = utc_now()
+    with db.transaction() as session:
+        for days in (100, -1000, 99, 98, 97, 5):
+            session.add(
+                Attempt(
+                    entry_id=entry_id,
+                    version=1,
+                    action="create",
+                    started_at=now - timedelta(days=days),
+                    duration_ms=1,
+                    outcome="again",
+                )
+            )
+            session.flush()
+
+    assert purge(runtime)["attempts"] == 4
+    assert count(runtime, Attempt) == 2
 
 
 def test_what_has_ended_goes_and_what_has_not_stays(runtime, db, clinic):
