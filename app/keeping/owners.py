@@ -179,19 +179,28 @@ def _read_busy(
     for kind in _KINDS:
         mine = busy.where(clinics, Entry.subject_kind == kind, Entry.subject_id.in_(ids[kind]))
         found |= {(row[0], row[1]) for row in session.execute(mine)}
-    members = sa.select(CallbackMember.callback_id, CallbackMember.subject_id).where(
-        CallbackMember.subject_kind == "call",
-        CallbackMember.subject_id.in_(ids["call"]),
+    columns = (
+        CallbackMember.callback_id,
+        CallbackMember.subject_kind,
+        CallbackMember.subject_id,
     )
     # One that left its callback too: the task that it once asked for is perhaps being deleted.
-    asked = [(row[0], row[1]) for row in session.execute(members)]
+    asked = [
+        row
+        for kind in _KINDS
+        for row in session.execute(
+            sa.select(*columns).where(
+                CallbackMember.subject_kind == kind, CallbackMember.subject_id.in_(ids[kind])
+            )
+        )
+    ]
     tasks = busy.where(
         clinics,
         Entry.subject_kind == "callback",
-        Entry.subject_id.in_({callback for callback, _ in asked}),
+        Entry.subject_id.in_({row.callback_id for row in asked}),
     )
     open_tasks = {row[1] for row in session.execute(tasks)}
-    found |= {("call", call) for callback, call in asked if callback in open_tasks}
+    found |= {(row.subject_kind, row.subject_id) for row in asked if row.callback_id in open_tasks}
     digests = busy.where(clinics, Entry.subject_kind == "digest").with_only_columns(
         Entry.subject_id
     )

@@ -7,23 +7,31 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from factories import make_client, make_clinic, make_connection, make_entry
-from fakes import MemoryConnector
+from fakes import MemoryConnector, tools
 from ringnote.clock import utc_now
 from ringnote.db import Database
+from ringnote.delivery.claim import claim
+from ringnote.delivery.deliver import deliver
+from ringnote.delivery.finish import finish_all
 from ringnote.keeping import ended
 from ringnote.keeping.turn import TurnEnded, take_turn
+from ringnote.ledger.policies import set_policy
+from ringnote.ledger.rules import Rules
 from ringnote.models import (
     ApiToken,
     Attempt,
     Base,
     BrowserSession,
     Callback,
+    Clinic,
     Decision,
     Entry,
+    EntryKind,
     EntryState,
     Housekeeping,
     Lookup,
     NumberRule,
+    OutboxRow,
     Retried,
     Retry,
     Role,
@@ -105,6 +113,29 @@ def test_what_is_still_to_be_written_stays_however_old(runtime, phone):
 
     assert len(calls(runtime)) == 1
     assert len(entries(runtime)) == 2
+
+
+def test_texts_stay_while_the_task_that_they_ask_for_is_to_be_written(runtime, db, clinic, phone):
+    rules = Rules.model_validate({"callbacks": {"texts": True, "text_minutes": 0}})
+    with db.transaction() as session:
+        set_policy(session, db, session.get_one(Clinic, clinic.id), rules, utc_now(), "kim")
+    phone.text("Please call me")
+    settle(runtime)
+    pms = MemoryConnector()
+    for work in claim(db, 10):
+        if work.kind is not EntryKind.TASK:
+            finish_all(db, [(work, deliver(work, pms, tools(db)))])
+    owed = sa.select(OutboxRow.entry_id)
+    with db.reading() as session:
+        [task] = session.scalars(owed)
+
+    purge(runtime)
+
+    with db.reading() as session:
+        assert session.scalars(owed).all() == [task]
+        assert session.get_one(Entry, task).subject_kind == "callback"
+    assert len(transcripts(runtime)) == 1
+    assert count(runtime, Base.metadata.tables["ringnote_event"]) == 1
 
 
 def test_a_call_that_comes_after_the_earlier_one_was_forgotten_is_folded_as_before(
