@@ -32,6 +32,7 @@ MOST_SLOW = 64
 MOST_BY_HOST = MOST_SLOW // 4
 """How many tries at one host once that hangs, so that there are threads for the others."""
 UNFINISHED_BY_THREAD = 4
+NO_THREAD = "the worker could begin no thread for it; see how many its machine allows"
 UNREAD = "the account's settings could not be read: the database did not answer"
 
 log = get_logger(__name__)
@@ -64,6 +65,8 @@ class Hands:
         self._lock = threading.Lock()
         self._begun: dict[str, tuple[Work, float]] = {}
         """By lease: what is being written, and since when (monotonic seconds)."""
+        self._untouched: set[str] = set()
+        """The leases of those that no thread has begun with yet."""
 
     @contextmanager
     def ready(self) -> Iterator[None]:
@@ -118,10 +121,33 @@ class Hands:
         now = time.monotonic()
         with self._lock:
             self._begun.update({work.lease_token: (work, now) for work in claimed})
+            self._untouched.update(work.lease_token for work in claimed)
         for work in claimed:
-            self._pool.submit(self._run, work)
+            try:
+                self._pool.submit(self._run, work)
+            except RuntimeError as error:
+                # No thread can be begun. One that there is may come to it all the same.
+                if self._begin(work):
+                    log.warning("delivery.no_thread", error=str(error))
+                    result = _not_begun(work, self._tools.clock(), NO_THREAD)
+                    self._finisher.put((work, result))
+                    self._end(work)
+
+    def _begin(self, work: Work) -> bool:
+        """Whether nobody has begun with it, nor will."""
+        with self._lock:
+            is_mine = work.lease_token in self._untouched
+            self._untouched.discard(work.lease_token)
+        return is_mine
+
+    def _end(self, work: Work) -> None:
+        with self._lock:
+            del self._begun[work.lease_token]
+        self._when_free()
 
     def _run(self, work: Work) -> None:
+        if not self._begin(work):
+            return
         has_ended = False
         try:
             has_ended = self._deliver(work)
@@ -136,9 +162,7 @@ class Hands:
         finally:
             if not has_ended:
                 self._leases.drop(work)
-            with self._lock:
-                del self._begun[work.lease_token]
-            self._when_free()
+            self._end(work)
 
     def _deliver(self, work: Work) -> bool:
         with prepaid(work.prepaid) as left:

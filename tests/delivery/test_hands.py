@@ -11,12 +11,13 @@ import sqlalchemy as sa
 from sqlalchemy.exc import OperationalError
 
 from factories import make_clinic, make_connection, make_entry
+from ringnote.cli.worker import keep_working
 from ringnote.clock import utc_now
 from ringnote.connectors.sandbox import SandboxConnector
 from ringnote.delivery import accounts, hands
 from ringnote.delivery.accounts import Accounts
 from ringnote.delivery.claim import claim
-from ringnote.models import Entry, EntryState, OutboxRow, Pace
+from ringnote.models import Attempt, Entry, EntryState, OutboxRow, Pace
 from ringnote.sandbox.pms import create_pms
 from ringnote.sandbox.server import Server
 from ringnote.sandbox.store import Store
@@ -214,3 +215,34 @@ def test_the_host_of_a_connection_of_an_earlier_version_is_kept_once_it_is_known
 
     with runtime.db.reading() as session:
         assert session.get_one(Pace, connection.id).host == "pms.example:8"
+
+
+def test_what_no_thread_could_be_begun_for_is_tried_again_and_not_in_doubt(
+    runtime, pms, monkeypatch
+):
+    url, client = pms
+    ids = many_connected(runtime, url, 3, client)
+    worker, start, refused = Worker(runtime, 4), threading.Thread.start, []
+
+    def refuse(thread):
+        if thread.name.startswith("ringnote-deliver") and len(refused) < 2:
+            refused.append(thread.name)
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    stop = threading.Event()
+    loop = threading.Thread(target=keep_working, args=(worker, stop))
+    loop.start()
+    wait_for(lambda: states(runtime, ids) == {EntryState.SYNCED}, seconds=30)
+    stop.set()
+    worker.wake()
+    wait_for_end(loop)
+
+    assert len(refused) == 2
+    with runtime.db.reading() as session:
+        tries = session.execute(sa.select(Attempt.action, Attempt.error).order_by(Attempt.id))
+        told = tries.all()
+    # Nothing was in doubt, so nothing was looked up.
+    assert {action for action, _ in told} <= {"none", "create"}
+    assert [error for _, error in told if error] == [hands.NO_THREAD] * 2
