@@ -11,11 +11,15 @@ from ..db import Database, fault_of
 from ..logs import get_logger
 from .finish import Ended, finish_all
 from .leases import Leases
+from .work import Work
 
 AT_ONCE = 50
 LEFT_OVER_SECONDS = 0.02
 """How soon what another has locked is looked at again."""
 DATABASE_PAUSE_SECONDS = 0.5
+KEPT_SECONDS = 300.0
+"""For so long what could not be kept is tried again though its lease has run out meanwhile: unless
+another worker has claimed it since, what came of the try is known, and else that it was made."""
 
 log = get_logger(__name__)
 
@@ -41,6 +45,8 @@ class Finisher:
         self._when_done = when_done
         self._tell = tell
         self._waiting: list[Ended] = []
+        self._since: dict[str, float] = {}
+        """By lease: when what is unfinished was put (monotonic seconds)."""
         self._at_work = 0
         self._is_closing = False
         self._changed = threading.Condition()
@@ -49,6 +55,7 @@ class Finisher:
         self._tell(ended)
         with self._changed:
             self._waiting.append(ended)
+            self._since[ended[0].lease_token] = time.monotonic()
             self._changed.notify()
 
     @property
@@ -73,10 +80,12 @@ class Finisher:
     def _run(self) -> None:
         while batch := self._take():
             left = self._finish(batch)
-            for work, _ in batch:
-                if all(work is not each for each, _ in left):
-                    self._leases.drop(work)
+            done = [work for work, _ in batch if all(work is not each for each, _ in left)]
+            for work in done:
+                self._leases.drop(work)
             with self._changed:
+                for work in done:
+                    self._since.pop(work.lease_token, None)
                 self._waiting += left
                 self._at_work = 0
             self._when_done()
@@ -84,17 +93,24 @@ class Finisher:
                 time.sleep(LEFT_OVER_SECONDS)
 
     def _take(self) -> list[Ended]:
-        """What is waiting, an entry once at most; waits for it. Nothing only at the end."""
+        """What is waiting, an entry once at most; waits for it. Nothing only at the end.
+
+        What has failed for as long as a lease goes alone: perhaps it fails the others.
+        """
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._is_closing)
             batch: dict[int, Ended] = {}
             rest = []
             for ended in self._waiting:
                 entry_id = ended[0].entry_id
-                if entry_id in batch or len(batch) == AT_ONCE:
+                is_late = not self._is_closing and not self._leases.is_held(ended[0])
+                if entry_id in batch or len(batch) >= AT_ONCE or (is_late and batch):
                     rest.append(ended)
                 else:
                     batch[entry_id] = ended
+                    if is_late:
+                        break
+            rest += self._waiting[len(batch) + len(rest) :]
             self._waiting = rest
             self._at_work = len(batch)
             return list(batch.values())
@@ -106,11 +122,19 @@ class Finisher:
         except (OperationalError, InterfaceError, TimeoutError) as error:
             # The database is away, full, or has broken up a deadlock: none of it is their fault.
             log.warning("delivery.finish_database", error=fault_of(error))
-            time.sleep(DATABASE_PAUSE_SECONDS)
-            return [each for each in batch if self._leases.is_held(each[0])]
+            left = [each for each in batch if self._is_kept(each[0])]
+            if left:
+                time.sleep(DATABASE_PAUSE_SECONDS)
+            return left
         except Exception:
             if len(batch) > 1:
                 return [left for each in batch for left in self._finish([each])]
             # Its lease runs out by itself; the next try looks before it writes.
             log.exception("delivery.finish_failed", entry_id=batch[0][0].entry_id)
             return []
+
+    def _is_kept(self, work: Work) -> bool:
+        """Whether to try again to finish what the database could not take."""
+        if self._is_closing:
+            return self._leases.is_held(work)
+        return time.monotonic() - self._since.get(work.lease_token, 0.0) < KEPT_SECONDS
