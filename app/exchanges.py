@@ -95,6 +95,14 @@ def note_exchange(
     )
 
 
+def hide(name: str, secret: str) -> None:
+    """Put `name` in the place of a secret that a PMS gave just now, in what this thread noted of
+    its answers: for answers in which no name says that it is one."""
+    for each in _RECORD.get() or ():
+        if secret and each["answer"]:
+            each["answer"] = each["answer"].replace(secret, mark(name))
+
+
 class Mask:
     """Puts the name of a secret in its place, wherever it stands. `secrets`: values by name."""
 

@@ -13,6 +13,7 @@ from ..errors import (
     RecordRejected,
     Temporary,
 )
+from ..exchanges import hide
 from ..http import Http
 
 ODD_ANSWER = "the server answered in a form that its documentation does not know"
@@ -78,6 +79,7 @@ class Tryton:
             raise CredentialsRejected("the server refuses this user and password") from None
         if not isinstance(told, list) or len(told) < 2:
             raise CredentialsRejected("the server gives this user and password no session")
+        hide("session", str(told[1]))
         return base64.b64encode(f"{self._user}:{told[0]}:{told[1]}".encode()).decode()
 
     def _exchange(self, method: str, parameters: list[Any], session: str) -> Any:

@@ -18,6 +18,7 @@ from ringnote.errors import (
     RecordRejected,
     Temporary,
 )
+from ringnote.exchanges import recording
 from ringnote.http import Http
 from ringnote.testing import BODY, NAME, TITLE, ConnectorContract, gather
 
@@ -60,6 +61,17 @@ def test_many_threads_sign_in_once(pms, http) -> None:
         thread.join()
 
     assert pms.logins == 1
+
+
+def test_the_session_that_the_server_gives_is_kept_nowhere(pms, http) -> None:
+    with recording() as exchanges:
+        pms.connector(http).check()
+
+    [session] = {each.rpartition(":")[2] for each in pms.tryton._sessions}
+    assert exchanges[0]["method"] == "POST"
+    assert "common.db.login" in exchanges[0]["body"]
+    assert exchanges[0]["answer"] == '{"id": 1, "result": [1, "⟪session⟫"]}'
+    assert session not in str(exchanges)
 
 
 def test_a_dead_session_is_renewed_and_nothing_is_written_twice(pms, http) -> None:
