@@ -3,6 +3,7 @@
 `Http` notes each exchange where somebody records (`recording`); nobody else pays for it.
 """
 
+import html
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,7 +24,8 @@ OPEN, CLOSE = "⟪", "⟫"
 """Around the name of a secret that stood there."""
 SECRET_WORDS = frozenset(
     {"token", "tokens", "key", "apikey", "secret", "password", "passwd", "cookie", "signature"}
-    | {"auth", "authorization", "authentication", "credential", "credentials"}
+    | {"auth", "authorization", "authentication", "credential", "credentials", "bearer", "jwt"}
+    | {"accesstoken", "assertion", "passphrase", "pwd", "session", "sessionid", "sid"}
 )
 PLAIN_NAMES = frozenset({"idempotency-key"})
 WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
@@ -107,11 +109,13 @@ class Mask:
     """Puts the name of a secret in its place, wherever it stands. `secrets`: values by name."""
 
     def __init__(self, secrets: Mapping[str, str]) -> None:
+        known = {n: value for n, value in secrets.items() if len(value) >= SHORTEST_SECRET}
         # The longest first: one secret may be a part of another.
         self._secrets = sorted(
-            ((name, value) for name, value in secrets.items() if len(value) >= SHORTEST_SECRET),
+            ((name, each) for name, value in known.items() for each in _spellings(value)),
             key=lambda each: -len(each[1]),
         )
+        self._numbers = {value: name for name, value in known.items()}
 
     def text(self, text: str) -> str:
         """A text without the values of secrets, and with nothing that no database takes."""
@@ -124,10 +128,7 @@ class Mask:
     def url(self, url: str) -> str:
         """An address without the secrets of its query."""
         parts = urlsplit(url)
-        path = self.text(parts.path)
-        for name, value in self._secrets:
-            path = path.replace(quote(value, safe=""), f"{OPEN}{name}{CLOSE}")
-        masked = parts._replace(path=path, query=self._pairs(parts.query))
+        masked = parts._replace(path=self.text(parts.path), query=self._pairs(parts.query))
         return trim(urlunsplit(masked), KEPT_CHARACTERS)
 
     def headers(self, headers: Mapping[str, str]) -> dict[str, str]:
@@ -172,6 +173,8 @@ class Mask:
             return [self._value(name, each) for each in value]
         if isinstance(value, str):
             return self._field(name, value)
+        if name_of := self._numbers.get(str(value)):
+            return mark(name_of)
         return mark(name) if is_secret_name(name) and value is not None else value
 
     def _field(self, name: str, value: str) -> str:
@@ -180,6 +183,13 @@ class Mask:
             return masked
         scheme = SCHEME.fullmatch(value)
         return f"{scheme[1]} {mark(name)}" if scheme else mark(name)
+
+
+def _spellings(secret: str) -> set[str]:
+    """How a text may quote it: as it is, in an address, a form, HTML or JSON."""
+    as_json = {json.dumps(secret, ensure_ascii=plain)[1:-1] for plain in (True, False)}
+    as_address = {quote(secret, safe=""), quote_plus(secret)}
+    return {secret, html.escape(secret), *as_json, *as_address}
 
 
 def is_secret_name(name: str) -> bool:

@@ -7,7 +7,7 @@ from pytest_httpserver import HTTPServer
 
 from ringnote.curl import as_curl, secret_names
 from ringnote.errors import ConnectorError
-from ringnote.exchanges import KEPT_CHARACTERS, is_secret_name, recording
+from ringnote.exchanges import KEPT_CHARACTERS, Mask, is_secret_name, recording
 from ringnote.http import Http
 
 SECRET = "s3cret of/the+clinic"
@@ -105,8 +105,28 @@ def test_nothing_is_noted_where_nobody_records(http, httpserver: HTTPServer):
     ("name", "is_secret"),
     [
         *((name, True) for name in ("X-Api-Key", "accessToken", "Set-Cookie", "client_secret")),
+        *((name, True) for name in ("accesstoken", "sessionId", "jwt", "pwd", "client_assertion")),
         *((name, False) for name in ("Idempotency-Key", "author", "title")),
     ],
 )
 def test_a_field_is_known_for_a_secret_by_its_name(name, is_secret):
     assert is_secret_name(name) is is_secret
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "<p>You sent s3c&quot;r&amp;t/of the+clinic.</p>",
+        "/login?next=%2Fnotes%3Fkey%3Ds3c%22r%26t%2Fof%20the%2Bclinic",
+        "key=s3c%22r%26t%2Fof+the%2Bclinic was refused",
+        'a log: "s3c\\"r&t/of the+clinic"',
+        '{"echo": {"s3c\\"r&t/of the+clinic": 1}}',
+    ],
+)
+def test_a_secret_is_known_again_however_it_is_written(said):
+    mask = Mask({"token": 's3c"r&t/of the+clinic', "pin": "47114711"})
+
+    assert "clinic" not in mask.body(said)
+    assert "⟪token⟫" in mask.body(said)
+    assert "clinic" not in mask.headers({"Location": said})["Location"]
+    assert mask.body('{"it": 47114711, "other": 4711}') == '{"it": "⟪pin⟫", "other": 4711}'
