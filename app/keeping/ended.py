@@ -6,6 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from ..delivery.retries import NOT_TRIED
 from ..models import (
     ApiToken,
     Attempt,
@@ -47,16 +48,19 @@ def purge_attempts(turn: Turn, before: datetime) -> None:
 
 def purge_ended(turn: Turn, before: datetime) -> None:
     """Delete what ended before `before`: tokens, webhook addresses, rules, answered look-ups; and
-    the retries that were asked for before it."""
+    the retries that were asked for before it, unless some of their entries wait for their turn."""
     _purge(turn, "tokens", ApiToken, ApiToken.expires_at < before)
     _purge(turn, "tokens", WebhookToken, WebhookToken.expires_at < before)
     is_over = sa.or_(NumberRule.revoked_at < before, NumberRule.expires_at < before)
     _purge(turn, "rules", NumberRule, is_over)
     is_answered = sa.and_(Lookup.due_at.is_(None), Lookup.answered_at < before)
     _purge(turn, "lookups", Lookup, is_answered)
-    is_old = Retry.asked_at < before
-    _purge(turn, "retried", Retried, Retried.retry_id.in_(sa.select(Retry.id).where(is_old)))
-    _purge(turn, "retries", Retry, is_old)
+    with turn.step() as session:
+        is_under_way = sa.exists().where(Retried.retry_id == Retry.id, NOT_TRIED)
+        over = sa.select(Retry.id).where(Retry.asked_at < before, ~is_under_way)
+        retries = session.scalars(over.order_by(Retry.id).limit(BATCH)).all()
+    _purge(turn, "retried", Retried, Retried.retry_id.in_(retries))
+    _purge(turn, "retries", Retry, Retry.id.in_(retries))
 
 
 def purge_sign_ins(turn: Turn, now: datetime) -> None:

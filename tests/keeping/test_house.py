@@ -274,6 +274,24 @@ def test_old_retries_go_with_what_they_noted_of_entries_which_stay(runtime, db, 
     assert [count(runtime, table) for table in (Entry, Retry, Retried)] == [1, 1, 1]
 
 
+def test_a_retry_stays_until_the_last_of_its_entries_had_its_turn(runtime, db, clinic):
+    entry_id = make_entry(db, clinic, make_connection(db, clinic))
+    with db.transaction() as session:
+        turn = session.get_one(OutboxRow, entry_id).due_at = utc_now() + timedelta(days=1)
+        asked_at = utc_now() - timedelta(days=100)
+        retry = Retry(asked_by="kim", asked_at=asked_at, told={}, count=1, rate=1)
+        session.add(retry)
+        session.flush()
+        was = {"was_state": EntryState.SET_ASIDE, "due_at": turn}
+        session.add(Retried(retry_id=retry.id, entry_id=entry_id, **was))
+
+    assert purge(runtime) == {}
+    with db.transaction() as session:
+        session.get_one(OutboxRow, entry_id).due_at = utc_now()
+
+    assert purge(runtime) == {"retried": 1, "retries": 1}
+
+
 def test_what_a_person_decided_goes_with_its_call(runtime, clinic, phone):
     phone.missed("u-1")
     settle(runtime)
