@@ -45,7 +45,11 @@ class Waker:
         if self._db.is_sqlite:
             return
         if self._process != os.getpid():
-            self._start()
+            try:
+                self._start()
+            except RuntimeError as error:
+                # No thread can be begun. What is due is found by the next poll.
+                log.warning("wake.no_thread", error=str(error))
         self._wanted.set()
 
     def close(self) -> None:

@@ -61,3 +61,16 @@ def test_it_is_closed_though_the_database_hangs(monkeypatch):
             assert thread.is_alive()
     thread.join()
     db.dispose()
+
+
+def test_to_tell_never_fails_where_no_thread_can_be_begun(monkeypatch, caplog):
+    def refuse(_thread):
+        raise RuntimeError("can't start new thread")
+
+    db = Database("postgresql+psycopg://127.0.0.1:9/ringnote")
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        Waker(db).notify()
+    db.dispose()
+
+    assert "wake.no_thread" in caplog.text

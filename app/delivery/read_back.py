@@ -25,6 +25,7 @@ from ..logs import get_logger
 from ..models import Attempt, Connection, ConnectionState, Entry, Pace
 from .connections import pause_refused
 from .doubt import CLOSED_IN_PMS
+from .gone import confirm_gone
 from .pace import Fared, keep_pace
 from .retry import Next, Verdict, judge
 
@@ -178,7 +179,8 @@ def _read(connector: Connector, task: Standing, clock: Clock) -> _Read:
     with recording() as exchanges:
         try:
             status = connector.get_task(task.pms_id)
-        except ConnectorError as error:
+        except ConnectorError as refused:
+            error = confirm_gone(connector, refused)
             verdict = judge(
                 error, creating=False, attempts=0, age_seconds=0.0, jitter=random.random()
             )

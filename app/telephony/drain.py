@@ -39,7 +39,8 @@ class Drain:
         if self._process == os.getpid() and not spool.has_own:
             return
         with self._lock:
-            if self._thread is None or self._process != os.getpid():
+            is_begun = self._thread is not None and self._thread.is_alive()
+            if not is_begun or self._process != os.getpid():
                 thread = threading.Thread(target=self._run, name="ringnote-drain", daemon=True)
                 # One that cannot be begun is begun with a later webhook.
                 thread.start()

@@ -11,7 +11,7 @@ from fakes import MemoryConnector
 from ringnote.clock import utc_now
 from ringnote.delivery import read_back as reading
 from ringnote.delivery.read_back import claim_turn, read_back
-from ringnote.errors import CredentialsRejected, RateLimited, RecordRejected, Temporary
+from ringnote.errors import CredentialsRejected, RateLimited, RecordGone, RecordRejected, Temporary
 from ringnote.ledger.closings import reopen_callback
 from ringnote.models import (
     Attempt,
@@ -308,3 +308,37 @@ def test_a_worker_that_is_told_to_stop_leaves_the_rest_due(runtime, db, phone, p
     stopped = look(db, pms, is_stopping=lambda: True)
 
     assert (stopped, look(db, pms)) == (0, 3)
+
+
+@pytest.mark.parametrize(
+    ("answer", "state"),
+    [
+        (RecordGone("the PMS answered 404", status=404), ConnectionState.ACTIVE),
+        (CredentialsRejected("base_url leads nowhere", status=404), ConnectionState.ACTIVE),
+        (Temporary("the PMS answered 502", status=502), ConnectionState.ACTIVE),
+        (CredentialsRejected("the PMS answered 401", status=401), ConnectionState.PAUSED),
+    ],
+)
+def test_a_pms_that_finds_nothing_at_all_closes_no_callback(
+    runtime, db, phone, pms, monkeypatch, answer, state
+):
+    three_tasks(runtime, phone, pms)
+    pms.refusals = dict.fromkeys(pms.tasks, RecordGone("the PMS answered 404", status=404))
+
+    def fail():
+        raise answer
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pms, "check", fail)
+        assert look(db, pms) == 1
+    bring_up(runtime, pms)
+
+    assert set(states(runtime)) == {OPEN}
+    with db.reading() as session:
+        assert session.scalars(sa.select(Connection.state)).one() is state
+    # Once it is itself again, and says so still, they were deleted.
+    if state is ConnectionState.ACTIVE:
+        wait_until_due(db)
+        assert look(db, pms) == 3
+        bring_up(runtime, pms)
+        assert set(states(runtime)) == {DONE}
