@@ -11,6 +11,7 @@ from ..errors import ConnectorError, OutcomeUnknown, RateLimited, Temporary
 from ..exchanges import last_status, recording
 from .doubt import Done, Errand
 from .finish import Try
+from .gone import confirm_gone
 from .records import LEASE_LOST, Records
 from .retry import judge
 from .work import Work
@@ -47,8 +48,8 @@ def deliver(work: Work, connector: Connector, tools: Tools) -> Try:
         try:
             require_lease()
             done = action(errand)
-        except ConnectorError as error:
-            failed = _failed(errand, action, error)
+        except ConnectorError as refused:
+            failed = _failed(errand, action, confirm_gone(connector, refused))
             return replace(failed, duration_ms=_since(started), exchanges=exchanges)
     return Try(
         done.action,

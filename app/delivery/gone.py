@@ -1,10 +1,10 @@
 """Whether a record is really gone that a PMS says it does not have."""
 
 from ..connectors.base import Connector
-from ..errors import ConnectorError, RecordGone, Temporary
+from ..errors import ConnectorError, CredentialsRejected, RateLimited, RecordGone, Temporary
 
 NOWHERE = (404, 410)
-LOST = "the PMS finds nothing at all just now, what is always there neither"
+LOST = "the PMS does not have the record, nor tells of the account, so it may be there yet"
 
 
 def confirm_gone(connector: Connector, error: ConnectorError) -> ConnectorError:
@@ -17,8 +17,16 @@ def confirm_gone(connector: Connector, error: ConnectorError) -> ConnectorError:
         return error
     try:
         connector.check()
-    except ConnectorError as failure:
-        # Most connectors take that for a wrong address; it was right when it was connected.
-        is_lost = isinstance(failure, RecordGone) or failure.status in NOWHERE
-        return Temporary(LOST, status=failure.status) if is_lost else failure
+    except (CredentialsRejected, RateLimited) as failure:
+        # Of a wrong address, which it was not when it was connected, connectors say so too.
+        return Temporary(LOST) if failure.status in NOWHERE else failure
+    except ConnectorError:
+        return Temporary(LOST)
     return error
+
+
+def require_gone(connector: Connector, error: RecordGone) -> None:
+    """Raises what else it means, if the record is not certainly gone."""
+    meant = confirm_gone(connector, error)
+    if meant is not error:
+        raise meant from None

@@ -3,7 +3,6 @@
 Each returns what it came to, or raises a ConnectorError.
 """
 
-from contextlib import suppress
 from dataclasses import replace
 
 from ..connectors.base import Kind, NoteText, Written
@@ -11,6 +10,7 @@ from ..errors import ConnectorError, OutcomeUnknown, RecordGone
 from ..models import EntryKind
 from . import doubt
 from .doubt import CLOSED_IN_PMS, Done, Errand
+from .gone import require_gone
 from .retry import DELETED_THERE, Next, Verdict
 from .texts import is_edited, merge, ours_in
 from .wording import (
@@ -53,7 +53,8 @@ def _go_on(errand: Errand) -> Done:
     """With a record that an earlier try wrote."""
     try:
         return _change(errand)
-    except RecordGone:
+    except RecordGone as gone:
+        require_gone(errand.pms, gone)
         return Done("none", errand.pms_id, DELETED_THERE)
 
 
@@ -79,16 +80,19 @@ def update(errand: Errand) -> Done:
     if work.is_in_doubt and _kind(errand) is Kind.NOTE and _deletes_whole(errand):
         # Perhaps it is deleted already, and no amendment would tell.
         errand.require_lease()
-        with suppress(RecordGone):
+        try:
             errand.pms.delete_note(errand.pms_id)
+        except RecordGone as gone:
+            require_gone(errand.pms, gone)
         return _create_anew(errand)
     try:
         return _change(errand)
-    except RecordGone:
+    except RecordGone as gone:
         # A delete of ours was carried out, though no answer said so, and it is wanted again; or a
         # person deleted the task, and another reopened its callback.
         if not work.is_in_doubt and not _is_reopening(work):
             raise
+        require_gone(errand.pms, gone)
         return _create_anew(errand)
 
 
@@ -188,7 +192,8 @@ def delete(errand: Errand) -> Done:
         errand = replace(errand, work=errand.records.adopt(errand.work, found.pms_id))
     try:
         return _remove_task(errand) if _kind(errand) is Kind.TASK else _remove_note(errand)
-    except RecordGone:
+    except RecordGone as gone:
+        require_gone(errand.pms, gone)
         return Done("none")
 
 

@@ -640,6 +640,53 @@ def test_a_task_done_in_the_pms_is_left_as_its_users_have_it(db, connection, cli
     assert "update_task" not in pms.calls
 
 
+class LostPms(MemoryConnector):
+    """While it `is_lost`, it finds nothing, as what stands before a PMS that is being moved."""
+
+    is_lost = False
+
+    def __getattribute__(self, name):
+        found = super().__getattribute__(name)
+        is_asked = callable(found) and not name.startswith("_")
+        return self._find_nothing if is_asked and self.is_lost else found
+
+    def _find_nothing(self, *_asked):
+        raise RecordGone("the PMS answered 404", status=404)
+
+
+@pytest.mark.parametrize("kind", [EntryKind.NOTE, EntryKind.TASK])
+@pytest.mark.parametrize("is_in_doubt", [True, False])
+@pytest.mark.parametrize("change", ["create", "amend", "withdraw"])
+def test_while_a_pms_finds_nothing_at_all_nothing_counts_as_deleted_there(
+    db, connection, clinic, kind, is_in_doubt, change
+):
+    pms = LostPms()
+    entry_id = make_entry(db, clinic, connection, kind)
+    if change != "create":
+        write(db, pms)
+        amend(db, entry_id, "The newest text")
+    if change == "withdraw":
+        withdraw(db, entry_id)
+    with db.transaction() as session:
+        session.execute(sa.update(OutboxRow).values(is_in_doubt=is_in_doubt))
+    pms.is_lost = True
+    write(db, pms)
+    lost, _ = look(db, entry_id)
+    pms.is_lost = False
+    have_it_due(db, entry_id)
+    write(db, pms)
+
+    entry, row = look(db, entry_id)
+    assert (lost.state, lost.doubt) == (EntryState.RETRYING, None)
+    assert row is None
+    if change == "withdraw":
+        assert (entry.state, pms.notes, pms.tasks) == (EntryState.WITHDRAWN, {}, {})
+    else:
+        assert entry.state is EntryState.SYNCED
+        [record] = [*pms.notes.values(), *pms.tasks.values()]
+        assert record.body.startswith("The newest text" if change == "amend" else "A text")
+
+
 def test_a_record_gone_at_a_create_is_set_aside(db, connection, clinic, pms):
     entry_id = make_entry(db, clinic, connection)
     pms.failures = [RecordGone("the PMS answered 404", status=404)]

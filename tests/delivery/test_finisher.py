@@ -67,7 +67,7 @@ def test_what_was_written_is_known_though_the_database_was_away_for_longer(db, c
     [work] = claim(db, 1)
     leases = Leases(db)
     leases.hold([work], LONG_AGO)
-    finisher = Finisher(db, leases, lambda: None)
+    finisher = Finisher(db, leases, lambda: None, lambda _ended: None)
 
     with finisher.running():
         finisher.put((work, deliver(work, pms, tools(db))))
@@ -93,7 +93,7 @@ def test_what_was_sent_while_the_database_was_away_is_written_over(db, connectio
     finish_all(db, [(quick, written)])
     leases = Leases(db)
     leases.hold([slow], LONG_AGO)
-    finisher = Finisher(db, leases, lambda: None)
+    finisher = Finisher(db, leases, lambda: None, lambda _ended: None)
 
     with finisher.running():
         finisher.put((slow, late))
@@ -132,7 +132,7 @@ def test_one_that_fails_by_itself_holds_up_no_other(db, connection, away, monkey
 
     monkeypatch.setattr(module, "finish_all", fail)
     monkeypatch.setattr(module, "KEPT_SECONDS", 1.0)
-    finisher = Finisher(db, leases, lambda: None)
+    finisher = Finisher(db, leases, lambda: None, lambda _ended: None)
     with finisher.running():
         for each in work:
             finisher.put((each, deliver(each, pms, tools(db))))
@@ -147,7 +147,7 @@ def test_it_ends_though_the_database_stays_away(db, connection, away):
     [work] = claim(db, 1)
     leases = Leases(db)
     leases.hold([work], LONG_AGO)
-    finisher = Finisher(db, leases, lambda: None)
+    finisher = Finisher(db, leases, lambda: None, lambda _ended: None)
     with finisher.running():
         finisher.put((work, deliver(work, MemoryConnector(), tools(db))))
         assert away.failed.acquire(timeout=10)

@@ -30,7 +30,7 @@ from ringnote.models import Connection, Entry, EntryKind, EntryState, OutboxRow,
 HISTORIES = int(os.environ.get("RINGNOTE_INTERLEAVINGS", "40"))
 PARKED = datetime(9000, 1, 1, tzinfo=UTC)
 CREATES = ("create_note", "create_task")
-READS = ("get_note", "get_task", "find_by_reference")
+READS = ("get_note", "get_task", "find_by_reference", "check")
 ABILITIES = [
     {},
     {"find_by_reference": False},
@@ -198,7 +198,8 @@ class History:
             ways += ["die before", "die after"]
             ways += ["die, carried out late"] if self._may_be_late(what) else []
         way = self.dice.choice(ways)
-        self.told.append(f"{name} {what} {args[0] if what not in CREATES else args[1]}: {way}")
+        of = args[1] if what in CREATES else next(iter(args), "")
+        self.told.append(f"{name} {what} {of}: {way}")
         self._tell(hand, what, args, way)
 
     def _may_be_late(self, what):
