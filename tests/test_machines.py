@@ -74,6 +74,8 @@ def test_processes_end_within_the_lease_though_the_pms_hangs_and_the_next_goes_o
     environ = environment(runtime)
     with running(environ, "worker") as worker, running(environ, "serve", "--port", "0") as serve:
         url_of(serve)
+        # One that is told to end before it has begun ends by the signal.
+        assert any("worker.started" in line for line in worker.stderr)
         wait_for(lambda: faults.active() == [])
         began = time.monotonic()
         for each in (worker, serve):

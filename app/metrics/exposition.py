@@ -110,7 +110,7 @@ class _Spool(Collector):
         held = self._spool.measure()
         yield _gauge("spool_files", "Files in which webhooks wait for the database.", held.files)
         yield _gauge("spool_bytes", "Bytes of webhooks that wait for the database.", held.bytes)
-        yield _gauge("spool_age_seconds", "How long the oldest file has waited.", held.seconds)
+        yield _gauge("spool_age_seconds", "How long the oldest webhook has waited.", held.seconds)
         yield _gauge(
             "spool_refused_bytes",
             "Bytes of webhooks that the database will never take.",
