@@ -58,6 +58,13 @@ def _chosen_in_words(told: Mapping[str, Any]) -> str:
     )
 
 
+def _not_queued(count: int) -> str:
+    # Whether they were left out or not come to is kept nowhere; those that failed still are found
+    # by the same filter.
+    said = "they had moved on, or the command was ended before their turn"
+    return f"{count:,}: {said}" if count else ""
+
+
 def _show_one(told: Mapping[str, Any]) -> None:
     print_fields(
         {
@@ -67,9 +74,7 @@ def _show_one(told: Mapping[str, Any]) -> None:
             "of": _chosen_in_words(told),
             "rate": f"{told['rate']:,} a minute" if told["rate"] else "all at once",
             "counted": f"{told['count']:,}",
-            "moved on": f"{told['count'] - told['queued']:,}"
-            if told["count"] > told["queued"]
-            else "",
+            "not queued": _not_queued(told["count"] - told["queued"]),
             **_counts(told),
             "the last due": told["last_due_at"],
             "cancelled": told["cancelled_at"],

@@ -12,6 +12,8 @@ from click.testing import CliRunner
 from factories import make_clinic, make_connection, make_entry
 from fakes import MemoryConnector
 from ringnote.cli import main
+from ringnote.delivery import retries
+from ringnote.delivery.failed import Filter, choose
 from ringnote.models import Doubt, Entry, EntryKind, EntryState, OutboxRow, Retry
 from stories import write
 
@@ -180,6 +182,27 @@ def test_what_failed_again_is_told_with_why(ringnote, runtime, db, failed):
     assert "1 failed again: the PMS refused the body\n" in (
         ringnote("retries", str(retry_id)).stdout
     )
+
+
+def test_one_whose_command_was_killed_does_not_say_that_all_the_rest_has_moved_on(
+    ringnote, runtime, db, clinic, failed, monkeypatch
+):
+    def be_killed(_done):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(retries, "BATCH", 1)
+    with db.reading() as session:
+        chosen = choose(session, Filter(clinic.id))
+    retry_id = retries.begin_retry(db, chosen, {"clinic": clinic.name}, None, "kim")
+    with pytest.raises(KeyboardInterrupt):
+        retries.carry_out(db, retry_id, chosen.ids, be_killed)
+
+    shown = ringnote("retries", str(retry_id)).stdout
+
+    said = "not queued +2: they had moved on, or the command was ended before their turn"
+    assert re.search(said, shown)
+    again = json.loads(ringnote("retry", *OAK, "--dry-run", "--json").stdout)
+    assert again["counted"] == 2
 
 
 def test_before_the_first_the_list_of_retries_says_so(ringnote, clinic):
