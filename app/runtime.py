@@ -83,6 +83,8 @@ class Runtime:
         for each in self._owned.values():
             each.close()
         self.waker.close()
+        if self.spool is not None:
+            self.spool.close()
         if "http" in self.__dict__:
             self.http.close()
         self.db.dispose()

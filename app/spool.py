@@ -81,6 +81,15 @@ class Spool:
             os.close(self._file)
         self._begin()
 
+    def close(self) -> None:
+        """Let go of this process's own file, so that whoever looks next stores what is in it."""
+        if self._draining.acquire(blocking=False):
+            with self._lock:
+                if self._process == os.getpid():
+                    os.close(self._file)
+                    self._process, self._path, self._file = None, None, -1
+            self._draining.release()
+
     @property
     def is_preferred(self) -> bool:
         """Whether the database failed a moment ago, so that nobody need wait for it again."""

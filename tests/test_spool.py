@@ -167,6 +167,18 @@ def test_a_disk_that_is_full_leaves_nothing_half_written(spool, kept, monkeypatc
     assert [each.event_id for each in kept.webhooks] == ["e-1", "e-3"]
 
 
+def test_what_lies_in_one_that_is_closed_is_stored_by_another_of_its_process(spool, kept, tmp_path):
+    before = {*Path("/proc/self/fd").iterdir()}
+    spool.append(webhook(1))
+    spool.close()
+
+    assert {*Path("/proc/self/fd").iterdir()} == before
+    assert Spool(tmp_path / "spool").drain(kept) == 1
+    spool.append(webhook(2))
+    assert spool.drain(kept) == 1
+    assert [each.event_id for each in kept.webhooks] == ["e-1", "e-2"]
+
+
 def test_what_was_torn_by_the_end_of_its_process_is_left_out(tmp_path, kept):
     dead = Spool(tmp_path)
     dead.append(webhook(1))
