@@ -23,6 +23,7 @@ NAMES = {
     "sessions": "ended sessions",
     "links": "sign-in links that ran out",
     "tries": "failed sign-ins that count no more",
+    "brought_back": "entries that had missed a change of the connection, and go on",
 }
 
 

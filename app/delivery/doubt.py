@@ -10,6 +10,7 @@ from datetime import datetime
 
 from ..connectors.base import Capabilities, Connector, Kind, NoteText, Written
 from ..errors import RecordGone, RecordRejected
+from .gone import require_gone
 from .records import Records
 from .retry import Next, Verdict
 from .wording import record_kind, reference
@@ -115,7 +116,10 @@ def _spend_key(errand: Errand, send: Callable[[Errand], Written]) -> Found:
     errand.require_lease()
     try:
         return Found(send(errand).pms_id)
-    except (RecordRejected, RecordGone):
+    except RecordRejected:
+        return Found()
+    except RecordGone as gone:
+        require_gone(errand.pms, gone)
         return Found()
 
 

@@ -66,6 +66,7 @@ def enqueue_all_due(session: Session, db: Database, connection: Connection) -> i
             Entry.clinic_id == connection.clinic_id,
             Entry.state.in_([EntryState.DUE, EntryState.RETRYING, EntryState.SET_ASIDE]),
         )
+        .order_by(Entry.id)
         .with_for_update()
     ).all()
     for entry in entries:

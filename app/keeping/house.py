@@ -1,10 +1,12 @@
-"""One run of housekeeping: everything that is older than the settings keep it, in small steps."""
+"""One run of housekeeping: everything that is older than the settings keep it, in small steps; and
+whatever went astray is brought back."""
 
 from datetime import datetime, timedelta
 
 from ..logs import get_logger
 from ..models import lowest_event_id
 from ..runtime import Runtime
+from .astray import bring_back
 from .ended import purge_attempts, purge_ended, purge_sign_ins
 from .events import purge_events, walk
 from .partitions import drop_partition, list_partitions, make_partitions, month_of
@@ -18,7 +20,7 @@ log = get_logger(__name__)
 
 
 def keep_house(runtime: Runtime, turn: Turn) -> dict[str, int] | None:
-    """Purge what the settings keep no longer; how many of what went.
+    """Purge what the settings keep no longer; how many of what went, or was brought back.
 
     None if it was stopped before its end, which the next run goes on to. Commits in small steps;
     raises what the database raises, and then the turn runs out by itself.
@@ -44,6 +46,7 @@ def _keep(runtime: Runtime, turn: Turn) -> None:
 
     if not db.is_sqlite:
         make_partitions(turn, now)
+    bring_back(turn)
     purge_sign_ins(turn, now)
     if settings.keep_ended_days:
         purge_ended(turn, before(settings.keep_ended_days))
