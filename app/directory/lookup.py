@@ -15,7 +15,7 @@ from ..clock import Clock
 from ..connectors.base import Connector, Phone, PmsClient
 from ..db import Database
 from ..errors import ConnectorError, CredentialsRejected, RateLimited, RecordRejected, Temporary
-from ..models import Clinic, Lookup
+from ..models import Clinic, Connection, ConnectionState, Lookup
 from ..numbers import read_number
 from ..signals import announce, number_unmatched
 from .clients import store_clients
@@ -152,9 +152,14 @@ def claim_lookup(db: Database, besides: Collection[int] = ()) -> Asked | None:
     """Take on the look-up that has been due longest, by pushing its time ahead. Commits.
 
     None of the clinics `besides`, of which something is being asked already: a PMS that hangs holds
-    up its own clinic alone.
+    up its own clinic alone. Nor of those whose connection is paused: they come once it is resumed.
     """
-    is_due = sa.and_(Lookup.due_at <= db.now(), Lookup.clinic_id.not_in(besides))
+    paused = sa.exists().where(
+        Connection.clinic_id == Lookup.clinic_id,
+        Connection.ended_at.is_(None),
+        Connection.state == ConnectionState.PAUSED,
+    )
+    is_due = sa.and_(Lookup.due_at <= db.now(), Lookup.clinic_id.not_in(besides), ~paused)
     with db.reading() as session:
         # On SQLite a glance costs the other writers nothing, a transaction does.
         if session.scalars(sa.select(Lookup.number).where(is_due).limit(1)).first() is None:

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from factories import make_client, make_clinic, make_settled_call
+from factories import make_client, make_clinic, make_connection, make_settled_call
 from fakes import MemoryConnector
 from ringnote.clock import utc_now
 from ringnote.connectors.base import Connector, Phone, PmsClient
@@ -19,7 +19,7 @@ from ringnote.errors import (
     RecordRejected,
     Temporary,
 )
-from ringnote.models import Client, Clinic, DueMark, Lookup
+from ringnote.models import Client, Clinic, Connection, ConnectionState, DueMark, Lookup
 
 ONE = "+12125550142"
 
@@ -205,3 +205,18 @@ def test_no_more_than_the_limit_are_taken(db: Database, clinic: Clinic) -> None:
 
     assert answer(db, Asked(db), limit=3) == 3
     assert answer(db, Asked(db), limit=3) == 2
+
+
+def test_nothing_is_asked_through_a_connection_that_is_paused(db: Database, clinic: Clinic) -> None:
+    connection, pms = make_connection(db, clinic), Asked(db)
+    queue(db, clinic)
+    pause(db, connection.id, ConnectionState.PAUSED)
+    while_paused = answer(db, pms)
+    pause(db, connection.id, ConnectionState.ACTIVE)
+
+    assert (while_paused, answer(db, pms), pms.numbers) == (0, 1, [ONE])
+
+
+def pause(db: Database, connection_id: int, state: ConnectionState) -> None:
+    with db.transaction() as session:
+        session.get_one(Connection, connection_id).state = state
