@@ -18,6 +18,8 @@ from ..runtime import Runtime
 SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 """The client library's own switch: a folder in which the processes of one server count together."""
 PREFIX = "ringnote_"
+ROOM_BYTES = 1024 * 1024
+"""What the client library maps of each kind, many times what our counts take."""
 ANSWER_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0)
 TRY_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
@@ -52,6 +54,8 @@ def _surviving(
         if self.has_failed:
             return
         try:
+            if self._process != os.getpid():
+                self._make_room()
             count(self, *given, **more)
         except OSError as error:
             self.has_failed = True
@@ -78,6 +82,7 @@ class Tally(Collector):
             ) from None
 
     def _begin(self) -> None:
+        self._make_room()
         # Not the library's own registry: two of us in one process, or a host's, would collide.
         self._registry = CollectorRegistry()
         self._webhooks = Counter(
@@ -113,6 +118,15 @@ class Tally(Collector):
         # From the start, so that the first of a kind is seen as an increase.
         for answer in Answer:
             self._webhooks.labels(answer)
+
+    def _make_room(self) -> None:
+        """Have the disk give what this process's counts take in the shared folder: once they are
+        mapped, a full one would kill it. Raises OSError."""
+        self._process = os.getpid()
+        if folder := os.environ.get(SHARED_FOLDER):
+            for kind in ("counter", "histogram"):
+                with (Path(folder) / f"{kind}_{self._process}.db").open("ab") as file:
+                    os.posix_fallocate(file.fileno(), 0, ROOM_BYTES)
 
     @_surviving
     def count_webhook(self, answer: Answer, seconds: float) -> None:

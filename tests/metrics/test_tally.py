@@ -98,3 +98,43 @@ def test_a_folder_that_cannot_be_written_is_told_at_the_start(tmp_path, kind):
 
     assert ran.returncode == 1
     assert "ConfigError: PROMETHEUS_MULTIPROC_DIR: nothing can be written to" in ran.stderr
+
+
+def test_where_the_shared_folder_has_no_room_nothing_starts(tmp_path):
+    code = """
+import errno, os
+from ringnote.errors import ConfigError
+from ringnote.metrics.tally import Tally
+
+def refuse(*_):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+os.posix_fallocate = refuse
+try:
+    Tally(None)
+except ConfigError as error:
+    print(error)
+"""
+
+    ran = shared(tmp_path, code)
+
+    assert "PROMETHEUS_MULTIPROC_DIR" in ran.stdout, ran.stderr
+    assert "No space left on device" in ran.stdout
+
+
+def test_what_the_counts_take_in_the_shared_folder_is_taken_from_the_disk_at_once(tmp_path):
+    code = """
+from ringnote.metrics.tally import Answer, Tally
+
+tally = Tally(None)
+tally.count_webhook(Answer.ACCEPTED, 0.1)
+tally.count_try("sandbox", "written", 0.5)
+print([each.name for each in tally.collect()])
+"""
+
+    ran = shared(tmp_path, code)
+
+    files = {each.name.split("_")[0]: each.stat() for each in tmp_path.iterdir()}
+    assert set(files) == {"counter", "histogram"}, ran.stderr
+    assert all(stat.st_blocks * 512 >= stat.st_size > 0 for stat in files.values())
+    assert "ringnote_webhooks" in ran.stdout
