@@ -125,7 +125,7 @@ def check_account(
     with runtime.db.reading() as session:
         found, connection = _get_connection(session, clinic)
     try:
-        trial = try_connection(runtime, found, connection, client)
+        trial = try_connection(runtime, found, connection, client, who())
     except CredentialsRejected as error:
         raise InputError(
             f"Signing in was refused: {error}. It is paused, and nothing is lost; give the settings"

@@ -24,6 +24,7 @@ from ..http import Http
 from ..models import Clinic, Connection, ConnectionState
 from ..runtime import Runtime
 from .account_settings import connector_for
+from .connection_trail import keep_act
 from .connections import get_connection, learn_account, pause_refused, resume_if_refused
 
 ADVICE: dict[type[ConnectorError], str] = {
@@ -59,15 +60,16 @@ def try_connection(
     clinic: Clinic,
     connection: Connection,
     client_id: str | None,
+    by: str,
     http: Http | None = None,
 ) -> Trial:
     """Sign in and read clients and, on a client that is named, write a note and a task, change,
     complete and remove them; asked by `http` where that is not the runtime's.
 
     A connection whose account is refused is paused; one that was paused so is resumed once it is
-    let in. Raises InputError where nothing may be written, ConfigError if no connector can be made
-    of it, and ConnectorError if it cannot be signed in to. Commits; no transaction is open while
-    the PMS is asked.
+    let in, which is kept as done `by` whoever had it tried. Raises InputError where nothing may be
+    written, ConfigError if no connector can be made of it, and ConnectorError if it cannot be
+    signed in to. Commits; no transaction is open while the PMS is asked.
     """
     if client_id and connection.is_watch_only:
         raise InputError(
@@ -85,7 +87,10 @@ def try_connection(
     with runtime.db.transaction() as session:
         learn_account(session, connection.id, result.identity)
         has_resumed = resume_if_refused(session, runtime.db, connection.id)
-        state = get_connection(session, connection.id).state
+        held = get_connection(session, connection.id)
+        if has_resumed:
+            keep_act(session, held, "resume", by, runtime.clock())
+        state = held.state
     steps = tuple(_try(connector, clinic.region, client_id, runtime.clock()))
     return Trial(result.account, result.missing, state, has_resumed, steps)
 

@@ -4,6 +4,7 @@ import json
 import re
 
 import pytest
+import sqlalchemy as sa
 from click.testing import CliRunner, Result
 
 from factories import make_clinic, make_entry
@@ -213,6 +214,20 @@ def test_a_pms_that_cannot_be_reached_is_told_with_where_to_look_and_pauses_noth
     assert "Signing in failed: the PMS cannot be reached" in result.stderr
     assert "ringnote connection show Oak" in result.stderr
     assert value(runtime, "connection", "show", "Oak")["state"] == "active"
+
+
+def test_who_resumed_it_by_a_test_is_kept(runtime, clinic, pms, monkeypatch):
+    monkeypatch.setattr("ringnote.cli.connections.who", lambda: "kim")
+    connect(runtime, pms)
+    with runtime.db.transaction() as session:
+        [connection] = session.scalars(sa.select(Connection)).all()
+        pause_refused(session, connection.id, "the token was refused", runtime.db.present(session))
+
+    value(runtime, "connection", "test", "Oak")
+
+    told = value(runtime, "connection", "show", "Oak")
+    assert told["state"] == "active"
+    assert [each["kind"] for each in told["decisions"]] == ["connect", "resume"]
 
 
 def test_a_connection_is_paused_with_a_reason_and_resumed(runtime, clinic, pms):

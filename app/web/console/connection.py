@@ -51,7 +51,7 @@ def test_connection() -> ResponseReturnValue:
         raise InputError(MEANWHILE)
     http = runtime.http.within(TRIAL_SECONDS)
     try:
-        trial = try_connection(runtime, clinic, tested, client or None, http)
+        trial = try_connection(runtime, clinic, tested, client or None, who().name, http)
     except (ConnectorError, ConfigError) as error:
         return show_connection(clinic, trouble=str(error), tried=client)
     if trial.has_resumed:
