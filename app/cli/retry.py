@@ -17,7 +17,6 @@ from ..delivery.retries_told import tell_retry
 from ..errors import InputError
 from ..ledger.entries import tell_clinic
 from ..ledger.rows import read_clinics, read_entries_where
-from ..ledger.set_aside import LEFT
 from ..models import Clinic, Entry, EntryKind, EntryState
 from ..runtime import Runtime
 from .context import find_clinic_id, pass_runtime, who
@@ -110,7 +109,7 @@ def retry(
 def _retry_named(runtime: Runtime, ids: tuple[int, ...], wanted: Filter, as_json: bool) -> None:
     now = runtime.clock()
     with runtime.db.transaction() as session:
-        may_be = sa.or_(wanted.condition(session), Entry.reason.endswith(LEFT))
+        may_be = wanted.condition(session, or_left=wanted.state is None)
         query = sa.select(Entry).where(may_be, Entry.id.in_(ids))
         found = session.scalars(query.order_by(Entry.id).with_for_update()).all()
         named = [entry.id for entry in found]

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from ..ledger.days import within
+from ..ledger.set_aside import LEFT
 from ..models import (
     Attempt,
     Clinic,
@@ -45,10 +46,11 @@ class Filter:
     failed_since: datetime | None = None
     """Naive, by each clinic's own clock."""
 
-    def condition(self, session: Session) -> sa.ColumnElement[bool]:
-        """Whether an entry failed and is one of these."""
+    def condition(self, session: Session, *, or_left: bool = False) -> sa.ColumnElement[bool]:
+        """Whether an entry failed (`or_left`: or was left by a person) and is one of these."""
         states = [self.state] if self.state else FAILED
-        conditions: list[sa.ColumnElement[bool]] = [Entry.state.in_(states)]
+        has_failed: sa.ColumnElement[bool] = Entry.state.in_(states)
+        conditions = [sa.or_(has_failed, Entry.reason.endswith(LEFT)) if or_left else has_failed]
         for column, wanted in (
             (Entry.clinic_id, self.clinic_id),
             (Entry.kind, self.kind),

@@ -226,6 +226,14 @@ def test_what_the_pms_refuses_is_left_until_it_is_retried_or_changes(
     assert entries(runtime)[0].state is EntryState.SYNCED
 
 
+def test_what_was_left_is_retried_within_what_is_asked_for_alone(ringnote, runtime, refused):
+    ringnote("entries", "leave", str(refused))
+
+    ran = ringnote("entries", "retry", str(refused), "--kind", "task")
+
+    assert (ran.exit_code, entries(runtime)[0].state) == (1, EntryState.WITHDRAWN)
+
+
 def test_a_change_of_what_was_left_is_written(ringnote, runtime, phone, pms, refused):
     ringnote("entries", "leave", str(refused))
 
