@@ -118,4 +118,5 @@ def _in_words(error: OSError, host: str, port: int, option: str) -> str:
     if error.errno == errno.EACCES:
         return f"Port {port} may not be used by this user; choose one above 1023 with {option}."
     reason = error.strerror or "no such address"
-    return f"Cannot listen on {host}:{port} ({reason}); choose another with --host or {option}."
+    choose = f"choose another with {option.replace('port', 'host')} or {option}"
+    return f"Cannot listen on {host}:{port} ({reason}); {choose}."
