@@ -20,7 +20,7 @@ from .ending import work_off
 from .plan import QUIET_SECONDS, draw_plan
 from .reckoning import reckon
 from .report import as_json, count, print_report
-from .stage import staged
+from .stage import Stage, staged
 from .troubles import Troubles
 
 INTERRUPTED = 130
@@ -54,19 +54,28 @@ def _run(asked: argparse.Namespace) -> int:
     print(f"{title}: {len(steps)} steps of trouble …", file=sys.stderr)
     with staged(asked.database, asked.seed, fenced=not asked.break_fence) as stage:
         troubles = Troubles(stage)
-        stage.crew.wait_until_up()
-        stage.phones.start()
-        troubles.make(steps)
-        work_off(stage, troubles)
-        found = reckon(stage)
+        try:
+            stage.crew.wait_until_up()
+            stage.phones.start()
+            troubles.make(steps)
+            work_off(stage, troubles)
+            found = reckon(stage)
+        except Exception:
+            _keep(stage, asked.keep)
+            raise
         counts = count(stage, troubles, found)
-        if asked.keep and not found.is_clean:
-            shutil.copytree(stage.folder, asked.keep)
+        if not found.is_clean:
+            _keep(stage, asked.keep)
     print_report(title, counts, found)
     if asked.json:
         run = {**vars(asked), "json": None, "keep": None}
         asked.json.write_text(json.dumps(as_json(run, counts, found), indent=2) + "\n")
     return 0 if found.is_clean else 1
+
+
+def _keep(stage: Stage, folder: Path | None) -> None:
+    if folder:
+        shutil.copytree(stage.folder, folder)
 
 
 def _parse(words: Sequence[str] | None) -> argparse.Namespace:
@@ -84,6 +93,8 @@ def _parse(words: Sequence[str] | None) -> argparse.Namespace:
         "--keep", type=Path, metavar="FOLDER", help="where the run's files are kept if it fails"
     )
     asked = parser.parse_args(words)
+    if asked.keep and asked.keep.exists():
+        parser.error(f"--keep: {asked.keep} is there already")
     if asked.minutes * 60 <= QUIET_SECONDS:
         parser.error(f"--minutes: it takes more than {QUIET_SECONDS:.0f} seconds")
     if asked.kills is None:
