@@ -12,12 +12,12 @@ from .db import DATABASE_FAULTS, fault_of
 from .delivery.accounts import Accounts
 from .delivery.claim import claim, waits_for_tokens
 from .delivery.deliver import Tools
-from .delivery.finish import Ended
 from .delivery.finisher import Finisher
 from .delivery.hands import Hands
 from .delivery.leases import Leases
 from .delivery.outbox import is_any_leased
 from .delivery.records import Records
+from .delivery.tries import Ended
 from .jobs import JOBS, Workplace
 from .ledger.settle import settle_due
 from .logs import get_logger

@@ -26,6 +26,7 @@ from ..runtime import Runtime
 from .account_settings import connector_for
 from .connection_trail import keep_act
 from .connections import get_connection, learn_account, pause_refused, resume_if_refused
+from .gone import NOWHERE
 
 ADVICE: dict[type[ConnectorError], str] = {
     CredentialsRejected: "the account may not do this: give it the right in the PMS"
@@ -81,6 +82,8 @@ def try_connection(
     try:
         result = connector.check()
     except CredentialsRejected as error:
+        if error.status in NOWHERE:
+            raise
         with runtime.db.transaction() as session:
             pause_refused(session, connection.id, str(error), begun_at)
         raise

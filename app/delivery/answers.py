@@ -88,12 +88,14 @@ def leave_entry(session: Session, entry: Entry, by: str, why: str, now: datetime
             f"Entry {entry.id} cannot be left: it is {entry.state.value}, not set aside."
         )
     row = session.get(OutboxRow, entry.id, with_for_update=True)
-    if entry.doubt is not None or row is not None:
+    # What is to be removed keeps a row, in doubt: nobody would see whether it was.
+    if entry.doubt is not None or (row is not None and entry.is_wanted):
         raise InputError(
             f"Entry {entry.id} cannot be left: perhaps it was written. Look in the PMS for"
             f" {entry.reference}, then confirm it or have it retried."
         )
-    entry.state = EntryState.SYNCED if entry.pms_id else EntryState.WITHDRAWN
+    stands = bool(entry.pms_id) and entry.is_wanted
+    entry.state = EntryState.SYNCED if stands else EntryState.WITHDRAWN
     entry.reason, entry.updated_at = f"{by} {LEFT}", now
     _keep(session, entry, "leave", {}, by, now, why)
 

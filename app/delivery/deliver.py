@@ -10,10 +10,10 @@ from ..connectors.base import Connector
 from ..errors import ConnectorError, OutcomeUnknown, RateLimited, Temporary
 from ..exchanges import last_status, recording
 from .doubt import Done, Errand
-from .finish import Try
 from .gone import confirm_gone
 from .records import LEASE_LOST, Records
 from .retry import judge
+from .tries import Try
 from .work import Work
 from .writing import create, delete, update
 

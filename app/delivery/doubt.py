@@ -98,8 +98,7 @@ def look_up_unwanted(errand: Errand, send: Callable[[Errand], Written]) -> Found
         return found
     if spends_key(work, able):
         return _spend_key(errand, send)
-    is_told = able.find_by_reference
-    return Found(reason=None if is_told else PERHAPS_LEFT.format(mark=reference(work)))
+    return _left(errand)
 
 
 def spends_key(work: Work, able: Capabilities) -> bool:
@@ -117,10 +116,17 @@ def _spend_key(errand: Errand, send: Callable[[Errand], Written]) -> Found:
     try:
         return Found(send(errand).pms_id)
     except RecordRejected:
-        return Found()
+        return _left(errand)
     except RecordGone as gone:
         require_gone(errand.pms, gone)
         return Found()
+
+
+def _left(errand: Errand) -> Found:
+    """Nothing was found; where nothing can be, a person is told what to look for."""
+    if errand.able.find_by_reference:
+        return Found()
+    return Found(reason=PERHAPS_LEFT.format(mark=reference(errand.work)))
 
 
 def begin_addition(errand: Errand, text: NoteText, mark: str) -> Verdict:

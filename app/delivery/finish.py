@@ -1,16 +1,13 @@
 """The end of a try: the attempt is kept and the entry moved on, fenced by the lease. Moves rows."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, undefer
 
-from ..connectors.base import NoteText
 from ..db import Database
 from ..directory.accounts import find_connection_in_use
-from ..exchanges import Exchange
 from ..ledger.closings import note_closed_there
 from ..ledger.reconcile import place
 from ..logs import get_logger
@@ -23,38 +20,16 @@ from ..models import (
 )
 from ..signals import announce, entry_set_aside, entry_written
 from .connections import pause_refused
+from .late import write_again
 from .pace import Fared, keep_pace
 from .records import KEPT_TEXTS, as_json, without_doubt
 from .retry import Next, Verdict, tried_since
+from .tries import Ended, Try, is_done_by
 from .work import Work
 
 ENDED = (EntryState.SYNCED, EntryState.WITHDRAWN)
-PERHAPS_WRITTEN = (Next.WRITTEN, Next.AGAIN, Next.UNKNOWN)
 
 log = get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Try:
-    """One try as it went: what was done, when (UTC), for how long, and what came of it."""
-
-    action: str
-    started_at: datetime
-    duration_ms: int
-    verdict: Verdict
-    pms_id: str | None = None
-    http_status: int | None = None
-    is_outage: bool = False
-    """Whether the failure was the connection's, not this record's."""
-    closed_at: datetime | None = None
-    """Of a task that was closed in the PMS, when, if the PMS says."""
-    exchanges: Sequence[Exchange] = ()
-    text: NoteText | None = None
-    """What stands there now, where that is to be known later."""
-
-
-Ended = tuple[Work, Try]
-"""A claimed entry, and how the try to write it went."""
 
 
 def finish_all(db: Database, ended: Sequence[Ended]) -> list[Ended]:
@@ -112,7 +87,7 @@ def _finish_locked(
         if row is None or row.lease_token != work.lease_token:
             log.warning("delivery.lease_lost", entry_id=work.entry_id)
             _keep(session, work, result, lost=True)
-            _write_again(session, db, entry, work, result)
+            write_again(session, db, entry, work, result)
             continue
         _keep(session, work, result, lost=False)
         _move_on(session, db, entry, row, work, result, now)
@@ -163,35 +138,6 @@ def _leave_former(
         session.execute(sa.delete(OutboxRow).where(OutboxRow.entry_id == entry.id))
 
 
-def _write_again(session: Session, db: Database, entry: Entry, work: Work, result: Try) -> None:
-    """Have an entry that has moved on written anew: what was sent without a lease may have reached
-    the PMS after what another worker sent."""
-    if entry.version == work.version or result.verdict.next not in PERHAPS_WRITTEN:
-        return
-    is_back = entry.pms_id is None and _may_stand(entry, work, result)
-    if is_back:
-        entry.pms_id, entry.connection_id = result.pms_id, work.connection_id
-    if result.text is not None:
-        entry.sent_texts = [*(entry.sent_texts or []), as_json(result.text)][-KEPT_TEXTS:]
-    entry.is_done_there |= _is_done(work)
-    entry.version += 1
-    connection = find_connection_in_use(session, entry.clinic_id)
-    place(session, db, entry, connection, db.present(session))
-    row = session.get(OutboxRow, entry.id, populate_existing=True)
-    if row and (is_back or not work.is_wanted):
-        # By now another may have deleted it.
-        row.is_in_doubt = True
-
-
-def _may_stand(entry: Entry, work: Work, result: Try) -> bool:
-    """Whether a try without a lease left a record that the entry has none of: the other found
-    nothing to remove, as it was not there yet; or had it called withdrawn, and now it is not."""
-    if result.pms_id is None:
-        return False
-    is_amended = result.verdict.next is Next.WRITTEN and not entry.is_wanted
-    return work.pms_id is None or is_amended
-
-
 def _keep(session: Session, work: Work, result: Try, lost: bool) -> None:
     session.add(
         Attempt(
@@ -222,8 +168,7 @@ def _written(
     is_closed_there = result.verdict.next is Next.CLOSED_THERE
     if is_closed_there:
         note_closed_there(session, db, entry, result.verdict.reason or "", result.closed_at)
-    if entry.version == work.version or not entry.is_done_there:
-        entry.is_done_there = is_closed_there or _is_done(work)
+    entry.is_done_there = is_closed_there or is_done_by(work)
     # Not that of the work: the same account may have been connected anew meanwhile.
     entry.connection_id = row.connection_id
     entry.written_version = work.version
@@ -249,19 +194,15 @@ def _written(
     session.delete(row)
 
 
-def _is_done(work: Work) -> bool:
-    """Whether a task was (perhaps) completed by this try."""
-    return bool(work.is_wanted and work.content.get("is_done"))
-
-
 def _not_written(
     session: Session, entry: Entry, row: OutboxRow, work: Work, verdict: Verdict, now: datetime
 ) -> None:
     if entry.pms_id:
         row.is_in_doubt = work.is_in_doubt or not work.is_wanted
     else:
-        # What was written anew had an id when this try began.
-        row.is_in_doubt = verdict.is_in_doubt or work.is_in_doubt or work.pms_id is not None
+        # What was written anew had an id when this try began, and the row tells of its doubt.
+        is_anew = work.pms_id is not None
+        row.is_in_doubt = verdict.is_in_doubt or work.is_in_doubt or (is_anew and row.is_in_doubt)
     entry.reason = verdict.reason
     has_moved_on = entry.version != work.version
     row.queued_at = tried_since(verdict, work.attempts, work.queued_at, now)

@@ -9,8 +9,9 @@ from sqlalchemy.exc import InterfaceError, OperationalError, TimeoutError
 
 from ..db import Database, fault_of
 from ..logs import get_logger
-from .finish import Ended, finish_all
+from .finish import finish_all
 from .leases import Leases
+from .tries import Ended
 from .work import Work
 
 AT_ONCE = 50

@@ -1,7 +1,15 @@
 """Whether a record is really gone that a PMS says it does not have."""
 
 from ..connectors.base import Connector
-from ..errors import ConnectorError, CredentialsRejected, RateLimited, RecordGone, Temporary
+from ..errors import (
+    ConnectorError,
+    CredentialsRejected,
+    RateLimited,
+    RecordGone,
+    RecordRejected,
+    Temporary,
+)
+from ..exchanges import recording
 
 NOWHERE = (404, 410)
 LOST = "the PMS does not have the record, nor tells of the account, so it may be there yet"
@@ -13,10 +21,14 @@ def confirm_gone(connector: Connector, error: ConnectorError) -> ConnectorError:
     Where a PMS is being moved or mended, what stands before it may answer 404 to everything, and
     nobody deleted anything.
     """
-    if not isinstance(error, RecordGone):
+    if isinstance(error, CredentialsRejected) and error.status in NOWHERE:
+        return Temporary(LOST)
+    if not (isinstance(error, RecordGone | RecordRejected) and error.status in (None, *NOWHERE)):
         return error
     try:
-        connector.check()
+        # What it answers is no part of this try, and of other clients.
+        with recording():
+            connector.check()
     except (CredentialsRejected, RateLimited) as failure:
         # Of a wrong address, which it was not when it was connected, connectors say so too.
         return Temporary(LOST) if failure.status in NOWHERE else failure

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -16,11 +17,11 @@ from ..errors import ConfigError, OutcomeUnknown
 from ..logs import get_logger
 from .accounts import Accounts
 from .deliver import Tools, deliver
-from .finish import Try
 from .finisher import Finisher
 from .leases import Leases
 from .meter import prepaid
 from .retry import judge, judge_untried
+from .tries import Try
 from .wording import with_story
 from .work import Work
 
@@ -129,8 +130,12 @@ class Hands:
                 # No thread can be begun. One that there is may come to it all the same.
                 if self._begin(work):
                     log.warning("delivery.no_thread", error=str(error))
-                    result = _not_begun(work, self._tools.clock(), NO_THREAD)
+                    # It is this machine's, and no outage of the PMS's.
+                    result = replace(
+                        _not_begun(work, self._tools.clock(), NO_THREAD), is_outage=False
+                    )
                     self._finisher.put((work, result))
+                    self._accounts.give_back(work.connection_id, work.prepaid)
                     self._end(work)
 
     def _begin(self, work: Work) -> bool:

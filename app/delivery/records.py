@@ -57,6 +57,8 @@ class Records:
     def begin_done(self, work: Work) -> None:
         """Note that its task is about to be completed: if it is open again later, it was not one of
         the PMS's users who did it. Commits; raises as `declare` does."""
+        if work.is_done_there:
+            return
         with self._db.transaction() as session:
             self._held(session, work).is_done_there = True
 
@@ -66,7 +68,9 @@ class Records:
         as `declare` does."""
         with self._db.transaction() as session:
             entry = self._held(session, work)
-            entry.pms_id, entry.connection_id = pms_id, work.connection_id
+            row = session.get_one(OutboxRow, work.entry_id)
+            # The same account may have been connected anew meanwhile.
+            entry.pms_id, entry.connection_id = pms_id, row.connection_id
         return replace(work, pms_id=pms_id)
 
     def begin_anew(self, work: Work) -> Work:
@@ -86,6 +90,11 @@ class Records:
             entry.sent_texts, entry.is_done_there = None, False
             session.execute(_row(work).values(is_in_doubt=True))
         return anew
+
+    def clear_doubt(self, work: Work) -> None:
+        """Note that what `begin_anew` told of was certainly not written. Commits."""
+        with self._db.transaction() as session:
+            session.execute(_row(work).values(is_in_doubt=False))
 
     def begin_addition(self, work: Work, text: NoteText) -> bool:
         """Note that an addition is about to be sent that nothing could find again; False if it was

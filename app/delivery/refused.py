@@ -5,6 +5,7 @@ from ..db import Database
 from ..errors import ConnectorError, CredentialsRejected
 from ..logs import get_logger
 from .connections import pause_refused
+from .gone import NOWHERE
 
 log = get_logger(__name__)
 
@@ -21,6 +22,9 @@ def pause_if_refused(db: Database, connection_id: int, connector: Connector) -> 
     try:
         connector.check()
     except CredentialsRejected as error:
+        if error.status in NOWHERE:
+            # A wrong address, which it was not when it was connected: it may be right again soon.
+            return False
         with db.transaction() as session:
             pause_refused(session, connection_id, str(error), begun_at)
         return True

@@ -81,8 +81,7 @@ def judge(
             return DELETED_THERE
         case RecordRejected() | RecordGone():
             return Verdict(Next.SET_ASIDE, 0.0, said)
-    # A 5xx after a create proves nothing: some gateways answer 502 for what was carried out.
-    in_doubt = creating and (isinstance(error, OutcomeUnknown) or error.status is not None)
+    in_doubt = creating and may_be_carried_out(error)
     if attempts and age_seconds > GIVE_UP_SECONDS:
         return Verdict(Next.SET_ASIDE, 0.0, f"given up after 3 days: {said}", in_doubt)
     if isinstance(error, OutcomeUnknown):
@@ -94,6 +93,14 @@ def judge(
     if isinstance(error, Temporary) and error.retry_after:
         seconds = max(seconds, error.retry_after)
     return Verdict(Next.AGAIN, seconds, said, in_doubt)
+
+
+def may_be_carried_out(error: ConnectorError) -> bool:
+    """Whether what was answered so was perhaps written all the same."""
+    if isinstance(error, RateLimited | CredentialsRejected | RecordRejected | RecordGone):
+        return False
+    # A 5xx proves nothing: some gateways answer 502 for what was carried out.
+    return isinstance(error, OutcomeUnknown) or error.status is not None
 
 
 def judge_untried(why: str, attempts: int, jitter: float) -> Verdict:

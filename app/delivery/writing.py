@@ -11,7 +11,7 @@ from ..models import EntryKind
 from . import doubt
 from .doubt import CLOSED_IN_PMS, Done, Errand
 from .gone import require_gone
-from .retry import DELETED_THERE, Next, Verdict
+from .retry import DELETED_THERE, Next, Verdict, may_be_carried_out
 from .texts import is_edited, merge, ours_in
 from .wording import (
     addition_of,
@@ -97,7 +97,14 @@ def update(errand: Errand) -> Done:
 
 
 def _create_anew(errand: Errand) -> Done:
-    return create(replace(errand, work=errand.records.begin_anew(errand.work)))
+    anew = replace(errand, work=errand.records.begin_anew(errand.work))
+    try:
+        errand.require_lease()
+        return create(anew)
+    except ConnectorError as error:
+        if not may_be_carried_out(error):
+            errand.records.clear_doubt(errand.work)
+        raise
 
 
 def _change(errand: Errand) -> Done:
@@ -122,11 +129,14 @@ def _change_task(errand: Errand) -> Done:
             return _create_anew(errand)
         errand.require_lease()
         pms.reopen_task(pms_id)
-    if task.is_done and not work.is_done_there:
+    # Where it can be told whether a task is done, its amendment may complete it too.
+    if task.is_done and errand.able.read_tasks:
         errand.records.begin_done(work)
     errand.require_lease()
     pms.update_task(pms_id, task)
     if task.is_done:
+        if not errand.able.read_tasks:
+            errand.records.begin_done(work)
         errand.require_lease()
         pms.complete_task(pms_id)
         return Done("complete", pms_id)

@@ -141,7 +141,7 @@ def tell_entry(
         told |= {"body": entry.content["body"], "tries": tries, "refusal": refusal}
         # What was perhaps written keeps its outbox row: it has to be looked up, not left.
         told |= {
-            "may_be_left": is_refused and standing.row is None,
+            "may_be_left": is_refused and (standing.row is None or not entry.is_wanted),
             "is_left": is_left(entry.reason),
         }
     return told

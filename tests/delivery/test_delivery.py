@@ -13,6 +13,7 @@ from ringnote.clock import utc_now
 from ringnote.delivery import outbox
 from ringnote.delivery.connections import pause_refused, resume_connection
 from ringnote.delivery.deliver import deliver
+from ringnote.delivery.doubt import CLOSED_IN_PMS
 from ringnote.delivery.finish import finish_all
 from ringnote.delivery.retry import Next, Verdict
 from ringnote.errors import (
@@ -23,6 +24,7 @@ from ringnote.errors import (
     RecordRejected,
     Temporary,
 )
+from ringnote.exchanges import Answered, Sent, note_exchange
 from ringnote.models import (
     Attempt,
     Connection,
@@ -924,3 +926,100 @@ def test_a_note_nobody_changed_is_known_again_after_many_failed_amendments(
     [note] = pms.notes.values()
     assert note.body == f"Text 5\nRingnote {entry.reference}"
     assert entry.reason is None
+
+
+def test_a_late_delete_is_known_to_whoever_wrote_meanwhile_and_ends_later(
+    db, connection, clinic, pms
+):
+    entry_id = make_entry(db, clinic, connection)
+    write(db, pms)
+    withdraw(db, entry_id)
+    [slow] = outbox.claim(db, 1)
+    revive(db, entry_id)
+    have_it_due(db, entry_id)
+    [quick] = outbox.claim(db, 1)
+    amended = deliver(quick, pms, tools(db))
+    finish_all(db, [(slow, deliver(slow, pms, tools(db)))])
+    finish_all(db, [(quick, amended)])
+    have_it_due(db, entry_id)
+
+    write(db, pms)
+
+    entry, row = look(db, entry_id)
+    assert (entry.state, row, list(pms.notes)) == (EntryState.SYNCED, None, [entry.pms_id])
+
+
+def test_a_late_create_is_known_to_whoever_found_nothing_and_ends_later(
+    db, connection, clinic, pms
+):
+    pms.capabilities = replace(pms.capabilities, idempotency_key=False)
+    entry_id = make_entry(db, clinic, connection)
+    [slow] = outbox.claim(db, 1)
+    withdraw(db, entry_id)
+    have_it_due(db, entry_id)
+    [quick] = outbox.claim(db, 1)
+    found_none = deliver(quick, pms, tools(db))
+    finish_all(db, [(slow, deliver(slow, pms, tools(db)))])
+    finish_all(db, [(quick, found_none)])
+    have_it_due(db, entry_id)
+
+    write(db, pms)
+
+    entry, row = look(db, entry_id)
+    assert (pms.notes, entry.state, row) == ({}, EntryState.WITHDRAWN, None)
+
+
+def test_a_task_done_by_a_person_after_it_was_open_again_is_left_done(db, connection, clinic, pms):
+    entry_id = make_entry(db, clinic, connection, EntryKind.TASK)
+    write(db, pms)
+    complete(db, entry_id)
+    write(db, pms)
+    complete(db, entry_id, is_done=False)
+    [work] = outbox.claim(db, 1)
+    reopened = deliver(work, pms, tools(db))
+    amend(db, entry_id, "2 missed calls")
+    finish_all(db, [(work, reopened)])
+    pms.done.update(pms.tasks)
+    have_it_due(db, entry_id)
+
+    write(db, pms)
+
+    assert (look(db, entry_id)[0].reason, pms.done) == (CLOSED_IN_PMS, set(pms.tasks))
+
+
+class Echoing(MemoryConnector):
+    """A PMS whose answer to the check names somebody."""
+
+    def check(self):
+        sent = Sent("GET", "http://127.0.0.1:9/who", {}, None)
+        note_exchange(sent, Answered(200, {}, b"Ann"), {}, 1)
+        return super().check()
+
+
+def test_what_the_check_of_a_pms_answers_is_not_kept_with_a_try(db, connection, clinic):
+    pms = Echoing()
+    make_entry(db, clinic, connection)
+    pms.failures = [RecordGone("the PMS answered 404", status=404)]
+
+    write(db, pms)
+
+    with db.reading() as session:
+        tried = session.execute(sa.select(Attempt.outcome, Attempt.exchanges)).one()
+    assert tuple(tried) == ("set_aside", [])
+
+
+@pytest.mark.parametrize(
+    "error",
+    [RecordGone("gone", status=404), RecordRejected("no", status=404)],
+)
+def test_a_pms_that_has_nothing_at_all_has_no_entry_set_aside(db, connection, clinic, pms, error):
+    def lost():
+        raise CredentialsRejected("no such address", status=404)
+
+    pms.check = lost
+    entry_id = make_entry(db, clinic, connection)
+    pms.failures = [error]
+
+    write(db, pms)
+
+    assert look(db, entry_id)[0].state is EntryState.RETRYING
