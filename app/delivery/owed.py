@@ -1,6 +1,7 @@
 """What a clinic still owed to another PMS account: its clients' ids may be others' here, so it is
 matched anew. Opening a connection calls it."""
 
+from collections.abc import Collection
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -17,13 +18,23 @@ NOT_WRITTEN = "it was matched at a former PMS account, and not written there"
 OWED = (EntryState.DUE, EntryState.RETRYING, EntryState.SET_ASIDE)
 
 
-def match_anew(session: Session, db: Database, clinic_id: int, now: datetime) -> int:
-    """Have what is owed, and was matched at another account, wait for a client of the one in use.
+def match_anew(
+    session: Session,
+    db: Database,
+    clinic_id: int,
+    now: datetime,
+    only: Collection[int] | None = None,
+) -> int:
+    """Have what is owed (of the entries `only`, if given), and was matched at another account, wait
+    for a client of the one in use.
 
     What was perhaps written, or is being written, stays as it is: a person is asked of it. Returns
     how many calls and windows of texts are to be matched anew. Does not commit.
     """
-    owed = sa.select(Entry.id).where(*_is_owed(clinic_id)).subquery()
+    is_owed = _is_owed(clinic_id)
+    if only is not None:
+        is_owed.append(among(session, Entry.id, only))
+    owed = sa.select(Entry.id).where(*is_owed).subquery()
     is_of_owed = Entry.id.in_(sa.select(owed.c.id))
     # The matches are locked before the entries, as settling does.
     subjects = read_subjects(session, clinic_id, Match.kind == "client", _leads_to(is_of_owed))
@@ -34,7 +45,7 @@ def match_anew(session: Session, db: Database, clinic_id: int, now: datetime) ->
     )
     entries = session.scalars(
         sa.select(Entry)
-        .where(*_is_owed(clinic_id), has_match.exists())
+        .where(*is_owed, has_match.exists())
         .order_by(Entry.id)
         .with_for_update()
         .execution_options(populate_existing=True)

@@ -26,19 +26,22 @@ def bring_back(turn: Turn) -> None:
 
 
 def _bring_back(session: Session, db: Database, clinic_id: int) -> int:
-    now = db.present(session)
+    now, count = db.present(session), 0
     connection = find_connection_in_use(session, clinic_id)
     if connection is None:
         return 0
-    if read_foreign_times(session, clinic_id).end_at(connection.created_at):
-        return match_anew(session, db, clinic_id, now)
     astray = _astray().where(Entry.clinic_id == clinic_id).order_by(Entry.id)
+    if read_foreign_times(session, clinic_id).end_at(connection.created_at):
+        ids = session.scalars(astray.with_only_columns(Entry.id)).all()
+        count = match_anew(session, db, clinic_id, now, ids)
     found = session.scalars(
         astray.with_for_update(of=Entry).execution_options(populate_existing=True)
     ).all()
     for entry in found:
         place(session, db, entry, connection, now)
-    return len(found)
+        if entry.state is not EntryState.DUE:
+            session.execute(sa.delete(OutboxRow).where(OutboxRow.entry_id == entry.id))
+    return count + len(found)
 
 
 def _astray() -> sa.Select[Entry]:

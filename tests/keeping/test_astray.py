@@ -6,7 +6,7 @@ from factories import make_client, make_clinic, make_connection
 from fakes import MemoryConnector
 from ringnote.clock import utc_now
 from ringnote.delivery.connections import end_connection
-from ringnote.models import Connection, EntryState
+from ringnote.models import Connection, EntryState, OutboxRow
 from stories import CALLER, Phone, entries, purge, settle, write
 
 
@@ -55,6 +55,27 @@ def test_what_was_settled_before_a_first_connection_was_there_is_written(runtime
     write(runtime, pms)
 
     assert len(pms.notes) == 1
+
+
+def test_what_stands_at_a_former_account_stays_there(runtime, monkeypatch):
+    clinic, pms = make_clinic(runtime.db), MemoryConnector()
+    make_client(runtime.db, clinic, "C1", "Jane Doe", numbers=[CALLER])
+    former = make_connection(runtime.db, clinic)
+    phone = Phone(runtime, clinic)
+    phone.missed("u-1")
+    settle(runtime)
+    write(runtime, pms)
+    change(runtime, clinic, former, settings={"base_url": "http://127.0.0.1:7"})
+    phone.answer("u-1")
+    settle_by(runtime, monkeypatch, former)
+
+    told = purge(runtime)
+
+    with runtime.db.reading() as session:
+        rows = session.scalars(sa.select(OutboxRow)).all()
+    assert (told.get("brought_back"), rows) == (2, [])
+    assert [each.state for each in entries(runtime)] == [EntryState.SYNCED] * 2
+    assert purge(runtime).get("brought_back") is None
 
 
 def test_what_names_a_client_of_another_account_is_matched_anew(runtime, monkeypatch):
