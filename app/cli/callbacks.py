@@ -13,7 +13,7 @@ from ..models import CallbackState
 from ..runtime import Runtime
 from .context import find_clinics, pass_runtime, who
 from .options import ID, clinic_option, limit_option
-from .output import emit, emit_listing, json_option, local, print_fields, printable
+from .output import as_called, emit, emit_listing, json_option, local, print_fields, printable
 from .telling import show_entry
 
 STATES = click.Choice([*(state.value for state in CallbackState), "any"])
@@ -91,7 +91,7 @@ def close(runtime: Runtime, callback_id: int, why: str, by: str, as_json: bool) 
     A call missed later opens a new callback.
     """
     told = _decide(runtime, callback_id, close_callback, by, why)
-    emit(told, as_json, lambda: click.echo(_decided(told)))
+    emit(told, as_json, lambda: click.echo(as_called(_decided(told))))
 
 
 @callbacks.command()
@@ -103,7 +103,7 @@ def close(runtime: Runtime, callback_id: int, why: str, by: str, as_json: bool) 
 def reopen(runtime: Runtime, callback_id: int, why: str, by: str, as_json: bool) -> None:
     """Say that a callback was closed wrongly; its task is open again in the PMS."""
     told = _decide(runtime, callback_id, reopen_callback, by, why)
-    emit(told, as_json, lambda: click.echo(_decided(told)))
+    emit(told, as_json, lambda: click.echo(as_called(_decided(told))))
 
 
 def _decide(

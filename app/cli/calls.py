@@ -14,7 +14,7 @@ from ..runtime import Runtime
 from ..telephony.summaries import Outcome
 from .context import find_clinics, pass_runtime, who
 from .options import clinic_option, limit_option, none_of, since_option, until_option
-from .output import emit, emit_listing, json_option, local
+from .output import as_called, emit, emit_listing, json_option, local
 from .telling import show_story
 
 OUTCOMES = click.Choice([outcome.value for outcome in Outcome])
@@ -122,7 +122,7 @@ def correct(
         clinic_id = call["clinic"]["id"]
         correct_call(session, runtime.db, clinic_id, uuid, outcome, by, why, runtime.clock())
     told = {"call_uuid": uuid, "outcome": outcome, "was": call["outcome"], "by": by, "why": why}
-    emit(told, as_json, lambda: click.echo(_corrected(told)))
+    emit(told, as_json, lambda: click.echo(as_called(_corrected(told))))
 
 
 def _corrected(told: Mapping[str, str]) -> str:

@@ -24,7 +24,7 @@ from ..models import Clinic
 from ..runtime import Runtime
 from .context import get_clinic, pass_runtime, who
 from .counting import counting
-from .output import emit, json_option, print_table, say
+from .output import as_called, emit, json_option, print_table, say
 
 ROWS_SHOWN = 50
 INTERRUPTED = 130
@@ -203,10 +203,9 @@ def _show(result: ImportResult, *, removed: bool) -> None:
     elif result.missing:
         click.echo(f"{result.missing:,} clients of the directory are not in the list.")
     if tally.unreadable_numbers:
-        click.echo(
-            f"Of their numbers {tally.unreadable_numbers:,} could not be read;"
-            " see: ringnote clients hygiene"
-        )
+        count = f"{tally.unreadable_numbers:,}"
+        hint = as_called("see: ringnote clients hygiene")
+        click.echo(f"Of their numbers {count} could not be read; {hint}")
     if result.now_due:
         click.echo(
             f"Calls and conversations that waited for them and are due now: {result.now_due:,}"

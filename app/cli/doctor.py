@@ -17,7 +17,7 @@ from ..runtime import Runtime
 from ..telephony.coverage import Gap, Sighting, find_gaps
 from .context import find_clinic_id, pass_runtime
 from .options import clinic_option
-from .output import as_called, emit, json_option, local
+from .output import as_called, emit, json_option, local, say
 from .sync_words import in_words
 
 AT_ONCE = 2000
@@ -45,7 +45,7 @@ def doctor(
     Ends with exit code 1 if there is anything to mend.
     """
     if runtime.spool and not runtime.spool.is_empty():
-        click.echo("Webhooks wait for the database, uncounted here: see ringnote check.", err=True)
+        say("Webhooks wait for the database, uncounted here: see ringnote check.")
     now = runtime.clock()
     with runtime.db.reading() as session:
         query = sa.select(Clinic).order_by(Clinic.id)

@@ -2,6 +2,7 @@
 
 import click
 
+from ..errors import InputError
 from ..keeping.house import keep_house
 from ..keeping.turn import take_turn
 from ..runtime import Runtime
@@ -38,10 +39,10 @@ def housekeeping(runtime: Runtime, as_json: bool) -> None:
     """
     turn = take_turn(runtime.db, lambda: False, at_once=True)
     if turn is None:
-        raise click.ClickException("A worker is at it just now; see: ringnote check")
+        raise InputError("A worker is at it just now; see: ringnote check")
     purged = keep_house(runtime, turn)
     if purged is None:
-        raise click.ClickException("A worker has taken over, and goes on with it.")
+        raise InputError("A worker has taken over, and goes on with it.")
     emit(purged, as_json, lambda: _show(purged))
 
 

@@ -17,7 +17,7 @@ from ..ledger.rules import Rules, read_stored
 from ..models import Clinic
 from ..runtime import Runtime
 from .context import get_clinic, pass_runtime
-from .output import emit, json_option, local, printable
+from .output import as_called, emit, json_option, local, printable
 from .policy import faults_in_words, policy, read_file
 
 EXAMPLES = 10
@@ -141,4 +141,4 @@ def _show_preview(told: Sequence[Mapping[str, Any]]) -> None:
             click.echo(printable(f"  | {line}"))
         click.echo()
     if not told:
-        click.echo("No call and no text has come yet; try: ringnote simulate CLINIC")
+        click.echo(as_called("No call and no text has come yet; try: ringnote simulate CLINIC"))

@@ -18,7 +18,7 @@ from ..runtime import Runtime
 from .context import find_clinic_id, pass_runtime
 from .counting import counting
 from .options import clinic_option, event_status_option, since_option, until_option
-from .output import emit, json_option, say
+from .output import as_called, emit, json_option, say
 from .replay_words import changes_in_words, done_in_words, plan_in_words
 
 INTERRUPTED = 130
@@ -156,4 +156,4 @@ def _carry_out(runtime: Runtime, plan: Plan, rate: int | None, by_newest: bool) 
 
 
 def _say_all(lines: list[str]) -> None:
-    click.echo("\n".join(lines))
+    click.echo(as_called("\n".join(lines)))

@@ -10,7 +10,7 @@ from ..ledger.close_out_text import mail_text, subject_line
 from ..runtime import Runtime
 from .context import get_clinic, pass_runtime
 from .options import Moment
-from .output import emit, json_option, printable
+from .output import as_called, emit, json_option, printable
 
 
 @click.group()
@@ -34,7 +34,7 @@ def day(runtime: Runtime, clinic: str, at: datetime | None, mail: bool, as_json:
         found = get_clinic(session, clinic)
         today = runtime.clock().astimezone(ZoneInfo(found.timezone)).date()
         told = close_day(session, found, at.date() if at else today)
-    text = printable(mail_text(told))
+    text = printable(as_called(mail_text(told)))
     if mail:
         value = {"subject": printable(subject_line(told)), "text": text}
         emit(value, as_json, lambda: click.echo(f"Subject: {value['subject']}\n\n{text}", nl=False))

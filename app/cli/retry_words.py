@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..ledger.standing import span
-from .output import printable
+from .output import as_called, printable
 
 CLINICS_SHOWN = 10
 NOTHING = "Nothing to retry: none of these is retrying or set aside."
@@ -30,7 +30,7 @@ def plan_in_words(plan: Mapping[str, Any]) -> list[str]:
 
 def _left_in_words(plan: Mapping[str, Any]) -> list[str]:
     words = {
-        "asking": "waiting for a person, see ringnote entries list --state set_aside",
+        "asking": as_called("waiting for a person, see ringnote entries list --state set_aside"),
         "without_pms": "without a PMS to be written to",
         "under_way": "being tried just now",
     }

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import click
 
 from ..exchanges import trim
-from .output import local, printable
+from .output import as_called, local, printable
 
 SHOWN_OF_BODY = 160
 """Characters of what was said and answered."""
@@ -111,7 +111,7 @@ def show_decisions(decisions: Iterable[Mapping[str, Any]], zone: str) -> None:
 def _fields(fields: Iterable[tuple[str, object]]) -> None:
     for name, value in fields:
         if value:
-            click.echo(printable(f"  {name + ':':16} {value}"))
+            click.echo(printable(f"  {name + ':':16} {as_called(str(value))}"))
 
 
 def _part(heading: str, lines: Iterable[str]) -> None:
