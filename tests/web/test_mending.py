@@ -10,9 +10,9 @@ from factories import make_client, make_clinic, make_connection, make_entry
 from fakes import MemoryConnector
 from ringnote import Ringnote, person
 from ringnote.clock import utc_now
-from ringnote.errors import RecordRejected
+from ringnote.errors import OutcomeUnknown, RecordRejected
 from ringnote.ledger.rules import DEFAULT_RULES
-from ringnote.models import Decision, Entry, EntryState, NumberRule, Policy
+from ringnote.models import Connection, Decision, Entry, EntryState, NumberRule, Policy
 from stories import CALLER, Phone, calls, entries, settle, write
 
 STRANGER = "+12125550177"
@@ -184,6 +184,29 @@ def test_of_what_a_digest_tells_the_page_says_that_it_never_was_in_the_pms_alone
     assert (
         told.count("It never was in the PMS: the note “Earlier calls and texts” tells of it.") == 1
     )
+
+
+def test_of_what_perhaps_stands_at_a_former_account_the_page_does_not_say_otherwise(
+    runtime, phone, clinic, kim
+):
+    pms = MemoryConnector()
+    pms.failures = [OutcomeUnknown("no answer came")]
+    make_connection(runtime.db, clinic)
+    phone.answered("u-1")
+    settle(runtime)
+    write(runtime, pms)
+    with runtime.db.transaction() as session:
+        session.execute(sa.update(Connection).values(ended_at=utc_now()))
+    make_connection(runtime.db, clinic)
+
+    post(kim, "/call/correct", clinic=clinic.id, uuid="u-1", outcome="internal")
+    settle(runtime)
+    told = kim.get("/call?uuid=u-1").text
+
+    [entry] = entries(runtime)
+    assert (entry.state, entry.written_version) == ("withdrawn", None)
+    assert f"perhaps it was written to the former account: look there for {entry.reference}" in told
+    assert "never was in the PMS" not in told
 
 
 def test_what_is_refused_leads_back_to_where_it_was_typed(runtime, phone, clinic, kim):
