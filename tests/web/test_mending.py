@@ -13,6 +13,7 @@ from ringnote.clock import utc_now
 from ringnote.errors import OutcomeUnknown, RecordRejected
 from ringnote.ledger.rules import DEFAULT_RULES
 from ringnote.models import Connection, Decision, Entry, EntryState, NumberRule, Policy
+from ringnote.web.console.back import NEEDED
 from stories import CALLER, Phone, calls, entries, settle, write
 
 STRANGER = "+12125550177"
@@ -38,12 +39,12 @@ def phone(runtime, clinic):
 def somebody(runtime, clinic):
     """A browser in which somebody of a role is signed in, of the one clinic."""
 
-    def sign_in(role: str):
+    def sign_in(role: str, prefix: str = ""):
         host = flask.Flask("host")
         Ringnote(
             host,
             runtime=runtime,
-            url_prefix="",
+            url_prefix=prefix,
             current_user=lambda: person("kim", role, [clinic.id]),
         )
         return host.test_client()
@@ -223,6 +224,51 @@ def test_what_is_refused_leads_back_to_where_it_was_typed(runtime, phone, clinic
     assert '<a href="http://localhost/call?uuid=u-1">Back, to mend it</a>' in here.text
     assert elsewhere.status_code == 400
     assert "evil" not in elsewhere.text
+
+
+@pytest.mark.parametrize("prefix", ["", "/clinic/notes"])
+def test_back_is_offered_only_to_a_page_that_is_there_again(
+    runtime, phone, clinic, somebody, prefix
+):
+    phone.answered("u-1", STRANGER)
+    settle(runtime)
+    kim = somebody("admin", prefix)
+    [token, *_] = re.findall(
+        r'name="form_token" value="(\w+)"', kim.get(f"{prefix}/unmatched").text
+    )
+    of = {"form_token": token, "clinic": clinic.id, "number": STRANGER, "other": "C9"}
+
+    def is_offered(came_from):
+        headers = {"Referer": f"http://localhost{came_from}"}
+        answer = kim.post(f"{prefix}/unmatched/map", data=of, headers=headers)
+        assert answer.status_code == 400
+        return "Back, to mend it" in answer.text
+
+    there = ["/", "/?show=waiting", "/unmatched", "/callbacks", "/call?clinic=1&uuid=u-1"]
+    there += ["/connection/connect?clinic=1", "/policy?clinic=1"]
+    gone = ["/unmatched/map", "/unmatched/pick", "/connection/test", "/no/page", "/sign-in"]
+    gone += ["/connection/connect", "/connection?clinic=", "/policy", "/call?clinic=1"]
+
+    assert [each for each in there if not is_offered(prefix + each)] == []
+    assert [each for each in gone if is_offered(prefix + each)] == []
+    assert not prefix or not is_offered("/unmatched")
+
+
+def test_every_page_that_is_not_there_without_a_query_is_known_to_need_one(
+    runtime, phone, somebody
+):
+    kim = somebody("admin")
+    named = (rule for rule in kim.application.url_map.iter_rules() if not rule.arguments)
+    pages = {
+        each.endpoint.rpartition(".")[2]: each.rule
+        for each in named
+        if each.endpoint.startswith("ringnote.console.") and "GET" in (each.methods or ())
+    }
+
+    missing = {page for page, path in pages.items() if kim.get(path).status_code != 200}
+
+    assert {"call", "choose_pms"} <= missing
+    assert missing <= NEEDED.keys() <= pages.keys()
 
 
 def test_what_the_pms_refuses_says_why_and_may_be_left_and_taken_up_again(

@@ -27,6 +27,7 @@ from ...ledger.corrections import correct_call
 from ...models import Client, Entry, Role
 from ...runtime import Runtime
 from ..access import needs, who
+from .back import find_way_back
 from .pages import BIGGEST_ID_DIGITS, console
 
 KEPT_FIELDS = ("form_token", "clinic", "number", "uuid", "why", "move")
@@ -160,9 +161,7 @@ def leave() -> ResponseReturnValue:
 @console.errorhandler(InputError)
 def refuse(error: InputError) -> ResponseReturnValue:
     """What cannot be done, in its own words."""
-    # Where they came from, so that what was typed there can be mended.
-    came_from = request.referrer or ""
-    back = came_from if came_from.startswith(request.host_url) else ""
+    back = find_way_back()
     return render_template("ringnote/console/cannot.html", why=str(error), back=back), 400
 
 
