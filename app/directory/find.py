@@ -13,7 +13,6 @@ from .match import match_number
 from .names import words_of
 from .rulings import read_key
 
-FOUND = 20
 LOOKED_AT = 2000
 """Clients that are looked at more closely, at most."""
 
@@ -38,7 +37,7 @@ def find_number(session: Session, clinic: Clinic, number: str, now: datetime) ->
 
 
 def search_clients(
-    session: Session, clinic_id: int, wanted: str, limit: int = FOUND
+    session: Session, clinic_id: int, wanted: str, limit: int
 ) -> list[dict[str, Any]]:
     """Clients of whose name, or whose animals' names, each word of `wanted` begins a word, whatever
     the case and accents; described as above, by name, `limit` at most."""

@@ -38,7 +38,7 @@ def clinic(db):
 )
 def test_each_word_begins_a_word_of_the_name_whatever_case_and_accents(db, clinic, typed, found):
     with db.reading() as session:
-        told = search_clients(session, clinic.id, typed)
+        told = search_clients(session, clinic.id, typed, limit=20)
 
     assert [each["id"] for each in told] == found
 

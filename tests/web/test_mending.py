@@ -12,7 +12,7 @@ from ringnote import Ringnote, person
 from ringnote.clock import utc_now
 from ringnote.errors import OutcomeUnknown, RecordRejected
 from ringnote.ledger.rules import DEFAULT_RULES
-from ringnote.models import Connection, Decision, Entry, EntryState, NumberRule, Policy
+from ringnote.models import Client, Connection, Decision, Entry, EntryState, NumberRule, Policy
 from ringnote.web.console.back import NEEDED
 from stories import CALLER, Phone, calls, entries, settle, write
 
@@ -163,6 +163,40 @@ def test_a_client_who_is_named_in_words_is_chosen_among_those_called_so(
     assert waits == "waiting"
     assert answer.status_code == 302
     assert [each.client for each in entries(runtime)] == ["C2"]
+
+
+@pytest.mark.parametrize(
+    ("namesakes", "shown", "has_more"), [(1, 1, False), (20, 20, False), (21, 20, True)]
+)
+def test_of_many_who_are_called_so_it_says_that_there_are_more(
+    runtime, phone, clinic, kim, namesakes, shown, has_more
+):
+    for count in range(namesakes):
+        make_client(runtime.db, clinic, f"S{count}", f"Sam Smith{count:02}")
+    phone.answered("u-1", STRANGER)
+    settle(runtime)
+    [token, *_] = re.findall(r'name="form_token" value="(\w+)"', kim.get("/unmatched").text)
+    of = {"form_token": token, "clinic": clinic.id, "number": STRANGER, "other": "sam"}
+
+    came_from = {"Referer": "http://localhost/unmatched"}
+    asked = kim.post("/unmatched/map", data=of, headers=came_from).text
+
+    assert asked.count(">It is this one</button>") == shown
+    back = '<a href="http://localhost/unmatched">go back</a> and type first and last name'
+    assert (f"There are more than these 20: {back}" in asked) is has_more
+    assert ("There are more" in asked) is has_more
+
+
+def test_a_client_whose_animal_is_called_so_is_not_said_to_be(runtime, phone, clinic, kim):
+    with runtime.db.transaction() as session:
+        session.execute(sa.update(Client).values(patients=["Biscuit"]))
+    phone.answered("u-1", STRANGER)
+    settle(runtime)
+
+    asked = post(kim, "/unmatched/map", clinic=clinic.id, number=STRANGER, other="biscuit").text
+
+    assert re.findall(r'aria-label="It is ([^"]*)"', asked) == ["Jane Doe, C1"]
+    assert "This client, or an animal of theirs, is called so." in asked
 
 
 def test_of_what_a_digest_tells_the_page_says_that_it_never_was_in_the_pms_alone(

@@ -35,13 +35,16 @@ OUTCOMES = ("answered", "missed", "internal")
 LONGEST_WHY = 500
 """Characters."""
 LONGEST_PMS_ID = 200
+OFFERED = 20
+"""Clients to choose from, at most."""
 
 
 class WhichClient(Exception):
-    """A client was named by words that are some clients' names: `clients`, as `find` tells them."""
+    """A client was named by words that are some clients' or their animals' names: `clients`, as
+    `find` tells them, and whether there are more."""
 
-    def __init__(self, clients: list[dict[str, Any]]) -> None:
-        self.clients = clients
+    def __init__(self, clients: list[dict[str, Any]], has_more: bool) -> None:
+        self.clients, self.has_more = clients, has_more
         super().__init__("which client?")
 
 
@@ -169,7 +172,13 @@ def refuse(error: InputError) -> ResponseReturnValue:
 def ask_which(asked: WhichClient) -> ResponseReturnValue:
     """The clients that are called so, to choose from: the same form again, with an id."""
     given = {name: value for name, value in request.form.items() if name in KEPT_FIELDS}
-    return render_template("ringnote/console/which_client.html", clients=asked.clients, given=given)
+    return render_template(
+        "ringnote/console/which_client.html",
+        clients=asked.clients,
+        has_more=asked.has_more,
+        given=given,
+        back=find_way_back(),
+    )
 
 
 def _decide(act: Callable[[Session, Database, int, str], object], done: str) -> ResponseReturnValue:
@@ -210,9 +219,9 @@ def _client() -> str:
     with _runtime().db.reading() as session:
         has_id = sa.exists().where(Client.clinic_id == clinic_id, Client.external_id == client)
         if not session.scalar(sa.select(has_id)):
-            found = search_clients(session, clinic_id, client[:LONGEST_WHY])
+            found = search_clients(session, clinic_id, client[:LONGEST_WHY], OFFERED + 1)
             if found:
-                raise WhichClient(found)
+                raise WhichClient(found[:OFFERED], has_more=len(found) > OFFERED)
     return client
 
 
