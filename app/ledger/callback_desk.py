@@ -40,6 +40,8 @@ class _Known:
     messages: list[Mapping[str, Any]] = field(default_factory=list)
     conversation: str = ""
     """The conversationID of the last texts."""
+    asked_in: str = ""
+    """That of the last texts that asked: the task is among what came of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,7 @@ def _tell(told: Told, known: _Known, desk: _Desk, now: datetime) -> Told:
         "caller": known.asking[-1][1].caller_name if known.asking else "",
         "call": known.asking[-1][0] if known.asking else "",
         "conversation": known.conversation,
+        "asked_in": known.asked_in,
         "tally": _tally([summary for _, summary in known.asking], desk, now),
         "since": voice.lately(opened_at, now),
         "waits": span((now - opened_at).total_seconds()),
@@ -125,7 +128,12 @@ def _read_known(session: Session, callback_ids: Sequence[int]) -> Mapping[int, _
         else:
             mine.tried.append(call)
     windows = (
-        sa.select(CallbackMember.callback_id, Transcript.summary, Conversation.conversation_key)
+        sa.select(
+            CallbackMember.callback_id,
+            CallbackMember.role,
+            Transcript.summary,
+            Conversation.conversation_key,
+        )
         .join(Transcript, Transcript.id == CallbackMember.subject_id)
         .join(Conversation, Conversation.id == Transcript.conversation_id)
         .where(
@@ -134,7 +142,10 @@ def _read_known(session: Session, callback_ids: Sequence[int]) -> Mapping[int, _
         )
         .order_by(Transcript.starts_at, Transcript.id)
     )
-    for callback_id, summary, key in session.execute(windows):
-        known[callback_id].messages += summary.get("messages", [])
-        known[callback_id].conversation = key
+    for callback_id, role, summary, key in session.execute(windows):
+        mine = known[callback_id]
+        mine.messages += summary.get("messages", [])
+        mine.conversation = key
+        if role == ASKS:
+            mine.asked_in = key
     return known

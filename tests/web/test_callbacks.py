@@ -1,6 +1,7 @@
 """The page of whom somebody must call back: what a front desk reads there, and what it decides."""
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 from html import unescape
 
@@ -11,8 +12,10 @@ import sqlalchemy as sa
 from factories import make_client, make_clinic, make_connection
 from fakes import MemoryConnector
 from ringnote import Ringnote, person
-from ringnote.errors import RecordRejected
-from ringnote.models import CallbackState, Decision
+from ringnote.clock import utc_now
+from ringnote.errors import OutcomeUnknown, RecordRejected
+from ringnote.ledger.rules import DEFAULT_RULES
+from ringnote.models import CallbackState, Decision, Doubt, Entry, EntryState, OutboxRow, Policy
 from stories import CALLER, Phone, callbacks, entries, settle, write
 
 STRANGER = "+12125550177"
@@ -80,6 +83,107 @@ def test_a_card_says_where_its_task_is_not_in_the_pms_and_why(runtime, clinic, p
     assert "The PMS did not take its task" in refused
     assert f'<a href="/call?clinic={clinic.id}&amp;uuid=u-1">why, and what to do</a>' in page
     assert "Its task is not in the PMS yet: whose number is it?" in waits
+
+
+class Blind(MemoryConnector):
+    """A PMS that honours no key and finds nothing by reference. `failure` is raised of tasks."""
+
+    capabilities = replace(
+        MemoryConnector.capabilities, idempotency_key=False, find_by_reference=False
+    )
+    failure: Exception | None = None
+
+    def create_task(self, task, key):
+        if self.failure:
+            raise self.failure
+        return super().create_task(task, key)
+
+    def update_task(self, pms_id, task):
+        if self.failure:
+            raise self.failure
+        super().update_task(pms_id, task)
+
+
+def write_all(runtime, pms):
+    """Try whatever is owed, however long it would wait, until it is written or set aside."""
+    for _ in range(3):
+        with runtime.db.transaction() as session:
+            session.execute(sa.update(OutboxRow).values(due_at=utc_now() - timedelta(minutes=1)))
+        write(runtime, pms)
+
+
+REFUSED = RecordRejected("the PMS answered 422", status=422)
+
+
+@pytest.mark.parametrize(
+    ("failure", "stands", "said"),
+    [
+        (REFUSED, False, "The PMS did not take its task, so it may not be seen there"),
+        (REFUSED, True, "The PMS did not take the last change of its task, so what is seen of it"),
+        (OutcomeUnknown("no answer"), False, "No answer came when its task was written, so it may"),
+    ],
+)
+def test_a_card_says_of_a_task_that_is_set_aside_what_is_known_of_it(
+    runtime, clinic, phone, kim, failure, stands, said
+):
+    pms = Blind()
+    make_connection(runtime.db, clinic)
+    phone.missed("u-1")
+    settle(runtime)
+    if stands:
+        write_all(runtime, pms)
+    pms.failure = failure
+    phone.missed("u-2")
+    settle(runtime)
+    write_all(runtime, pms)
+
+    [card] = cards(kim)
+
+    [task] = [each for each in entries(runtime) if each.kind == "task"]
+    assert (task.state, bool(task.pms_id)) == ("set_aside", stands)
+    assert said in card
+    assert card.count("why, and what to do") == 1
+
+
+def test_a_card_says_of_a_task_that_was_perhaps_amended_that_it_may_be_old(
+    runtime, clinic, phone, kim
+):
+    make_connection(runtime.db, clinic)
+    phone.missed("u-1")
+    settle(runtime)
+    write_all(runtime, Blind())
+    with runtime.db.transaction() as session:
+        asked = {"state": EntryState.SET_ASIDE, "doubt": Doubt.ASKED}
+        session.execute(sa.update(Entry).values(asked))
+
+    [card] = cards(kim)
+
+    assert "No answer came when its task was amended, so what is seen of it in the PMS" in card
+
+
+def test_a_card_that_texts_alone_asked_for_leads_to_where_its_task_can_be_mended(
+    runtime, clinic, phone, kim
+):
+    with runtime.db.transaction() as session:
+        rules = DEFAULT_RULES | {"callbacks": {"texts": True, "text_minutes": 0}}
+        made = {"created_at": utc_now(), "created_by": "kim"}
+        session.add(Policy(clinic_id=clinic.id, version=2, rules=rules, **made))
+    make_connection(runtime.db, clinic)
+    pms = Blind()
+    pms.failure = REFUSED
+    phone.text("Please call me")
+    settle(runtime)
+    write_all(runtime, pms)
+
+    [card] = cards(kim)
+    page = kim.get("/callbacks").text
+    [path] = re.findall(r'<a href="([^"]*)">why, and what to do</a>', page)
+    there = kim.get(unescape(path)).text
+
+    assert "The PMS did not take its task" in card
+    assert path.startswith(f"/conversation?clinic={clinic.id}&amp;id=")
+    assert "Task: " in there
+    assert "Try again now" in there
 
 
 def test_a_card_tells_who_called_what_they_said_and_what_was_tried(runtime, phone, somebody):
