@@ -1,7 +1,9 @@
 """What the directory has on a number or a name, for who asks. Reads only."""
 
 import re
+from contextlib import closing
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,8 +15,8 @@ from .match import match_number
 from .names import words_of
 from .rulings import read_key
 
-LOOKED_AT = 2000
-"""Clients that are looked at more closely, at most."""
+AT_ONCE = 2000
+"""Clients that are read in one go, of those that are looked at more closely."""
 
 
 def find_number(session: Session, clinic: Clinic, number: str, now: datetime) -> dict[str, Any]:
@@ -50,12 +52,17 @@ def search_clients(
         Client.deleted_at.is_(None),
         *(looked_in.ilike(f"%{_loosely(word)}%", escape="\\") for word in words),
     )
-    found = []
-    for row in session.execute(query.order_by(Client.name, Client.external_id).limit(LOOKED_AT)):
-        known = words_of(" ".join([row.name, *row.patients]))
-        if all(any(each.startswith(word) for each in known) for word in words):
-            found.append(row.external_id)
-    return [_described(session, clinic_id, external_id) for external_id in found[:limit]]
+    query = query.order_by(Client.name, Client.external_id)
+    # A word of letters that may bear accents leaves nearly all of a clinic's to be looked at.
+    with closing(session.execute(query.execution_options(yield_per=AT_ONCE))) as rows:
+        fitting = (row.external_id for row in rows if _fits(words, [row.name, *row.patients]))
+        found = list(islice(fitting, limit))
+    return [_described(session, clinic_id, external_id) for external_id in found]
+
+
+def _fits(words: list[str], names: list[str]) -> bool:
+    known = words_of(" ".join(names))
+    return all(any(each.startswith(word) for each in known) for word in words)
 
 
 def _loosely(word: str) -> str:

@@ -1,9 +1,12 @@
 """Finding clients by what people type of their names, and of their animals'."""
 
 import pytest
+import sqlalchemy as sa
 
 from factories import make_client, make_clinic
+from ringnote.clock import utc_now
 from ringnote.directory.find import search_clients
+from ringnote.models import Client
 
 
 @pytest.fixture
@@ -49,3 +52,16 @@ def test_no_more_are_told_than_asked_for_each_with_its_numbers(db, clinic):
 
     assert told["name"] == "Jan Dorn"
     assert told["numbers"] == [{"number": "+12125550143", "label": ""}]
+
+
+def test_a_name_of_letters_that_may_bear_accents_is_found_behind_thousands(db, clinic):
+    row = {"clinic_id": clinic.id, "source": "import", "updated_at": utc_now(), "patients": []}
+    others = [row | {"external_id": f"A{count}", "name": f"Anna {count}"} for count in range(2100)]
+    with db.transaction() as session:
+        session.execute(sa.insert(Client), others)
+    make_client(db, clinic, "C9", "Walter Lee")
+
+    with db.reading() as session:
+        told = search_clients(session, clinic.id, "lee", limit=20)
+
+    assert [each["id"] for each in told] == ["C9"]
