@@ -25,7 +25,8 @@ def clinic(db):
 @pytest.fixture
 def phone(runtime, clinic):
     phone = Phone(runtime, clinic)
-    phone.at = phone.at.replace(hour=17, minute=0) - timedelta(days=1)
+    # With room for a text of the next day that is none of the future.
+    phone.at = phone.at.replace(hour=17, minute=0) - timedelta(days=3)
     return phone
 
 

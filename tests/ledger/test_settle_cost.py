@@ -21,7 +21,8 @@ READ_THROUGH = {
     ),
     "postgresql": re.compile(
         r"Seq Scan on ringnote_(?:call|callback|match|entry|client_number)|"
-        r"Index Cond: \(+clinic_id = \S+\)(?: AND \(started_at [^)]*\)+)*\)?$",
+        r"on \w*ringnote_(?:call|match|entry|client_number)\w*[^\n]*\n"
+        r"\s+Index Cond: \(+clinic_id = \S+\)(?: AND \(started_at [^)]*\)+)*\)?$",
         re.MULTILINE,
     ),
 }
