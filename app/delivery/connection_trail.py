@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from ..connectors import find_connector
+from ..ledger.entries import tell_decision
 from ..models import Connection, Decision
 
 Act = Literal["connect", "pause", "resume", "disconnect"]
@@ -45,13 +46,4 @@ def tell_acts(session: Session, clinic_id: int) -> list[dict[str, Any]]:
         .order_by(Decision.id.desc())
         .limit(SHOWN)
     )
-    return [
-        {
-            "at": each.made_at,
-            "by": each.made_by,
-            "kind": each.kind,
-            "value": dict(each.value),
-            "why": each.why,
-        }
-        for each in reversed(session.scalars(query).all())
-    ]
+    return [tell_decision(each) for each in reversed(session.scalars(query).all())]

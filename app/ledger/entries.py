@@ -93,16 +93,18 @@ def tell_decisions(session: Session, clinic_id: int, kind: str, key: str) -> lis
         Decision.subject_kind == kind,
         Decision.subject_key == key,
     )
-    return [
-        {
-            "at": each.made_at,
-            "by": each.made_by,
-            "kind": each.kind,
-            "value": dict(each.value),
-            "why": each.why,
-        }
-        for each in session.scalars(query.order_by(Decision.id))
-    ]
+    return [tell_decision(each) for each in session.scalars(query.order_by(Decision.id))]
+
+
+def tell_decision(decision: Decision) -> Told:
+    """What a person decided, when, and why."""
+    return {
+        "at": decision.made_at,
+        "by": decision.made_by,
+        "kind": decision.kind,
+        "value": dict(decision.value),
+        "why": decision.why,
+    }
 
 
 def tell_entry(
